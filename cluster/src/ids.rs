@@ -1,0 +1,64 @@
+//! Identities as types. An id is a number; the text behind it is resolved once, at the edge.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($repr:ty), $letter:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub struct $name(pub $repr);
+
+        impl $name {
+            /// The id as an index into a column.
+            pub const fn row(self) -> usize {
+                self.0 as usize
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($letter, "{}"), self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// Row of a node in every column of [`Nodes`](crate::nodes::Nodes). Rows are never reused.
+    NodeId(u32), "n"
+}
+id! {
+    /// A task, unique in a run and never reused. Traces number tasks in arrival order.
+    TaskId(u64), "t"
+}
+id! {
+    /// A task definition, numbered in the order in which they are put.
+    DefinitionId(u32), "d"
+}
+id! {
+    /// What tasks are counted together for spreading: a service, a job, an ECS task group.
+    GroupId(u32), "g"
+}
+id! {
+    /// An availability zone, numbered in the order in which zones are first seen.
+    ZoneId(u16), "z"
+}
+id! {
+    /// All definitions that ask for the same things share one shape; see [`Shape`](crate::shape::Shape).
+    ShapeId(u32), "s"
+}
+id! {
+    /// A GPU model, numbered in the order in which models are first named.
+    ModelId(u16), "m"
+}
+id! {
+    /// An attribute's name; the column of its values over all nodes.
+    AttributeId(u16), "a"
+}
+id! {
+    /// A value of one attribute, numbered per attribute in the order of first sight.
+    ValueId(u32), "v"
+}

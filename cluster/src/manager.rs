@@ -1,0 +1,579 @@
+//! The manager: the one state machine behind every simulated and every live run.
+//!
+//! It does no I/O and knows no clock. Events come in through [`Manager::handle`]; decisions are made in
+//! [`Manager::decide`], which the driver calls after the last event of an instant. Both append what the
+//! world should do to a list of actions, and both are journalled.
+
+use crate::event::{
+    Action, Change, Ending, Event, HoldReason, NodeEvent, OnLoss, Report, StopReason,
+};
+use crate::ids::{NodeId, TaskId};
+use crate::journal::{Fingerprint, InputRef, Recorder};
+use crate::nodes::{DeviceSet, NodeStatus, device_fits};
+use crate::queue::{Place, Queue};
+use crate::refusal::Refusal;
+use crate::rules::{Rules, Unfit};
+use crate::scheduler::{Ask, Desk, Scheduler, Then};
+use crate::state::{Phase, State};
+use crate::units::{Instant, Span};
+use std::collections::BTreeSet;
+
+/// State, queue and rules; everything of the manager but the scheduler, which is handed a view of it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    rules: Rules,
+    pub(crate) state: State,
+    pub(crate) queue: Queue,
+    changes: Vec<Change>,
+    /// Tasks that joined the queue since the last decision: if they still wait after it, that is said.
+    fresh: Vec<TaskId>,
+    /// Moments at which the scheduler asked to be woken.
+    wakes: BTreeSet<Instant>,
+    /// The earliest wake-up the world knows of.
+    told: Option<Instant>,
+    sequence: u64,
+    now: Instant,
+}
+
+/// A cluster's manager with its scheduler.
+pub struct Manager {
+    core: Core,
+    scheduler: Box<dyn Scheduler>,
+    recorder: Recorder,
+}
+
+impl Manager {
+    /// An empty cluster under these rules.
+    pub fn new(rules: Rules, scheduler: Box<dyn Scheduler>) -> Self {
+        let core = Core {
+            rules,
+            state: State::new(rules.overcommit),
+            queue: Queue::default(),
+            changes: Vec::new(),
+            fresh: Vec::new(),
+            wakes: BTreeSet::new(),
+            told: None,
+            sequence: 0,
+            now: Instant::ZERO,
+        };
+        Self { core, scheduler, recorder: Recorder::new() }
+    }
+
+    /// Records one event and appends what the world should do at once, such as a stop. Makes no choice.
+    ///
+    /// Never fails: what the world can get wrong arrives as an [`Event`].
+    ///
+    /// # Panics
+    ///
+    /// If the driver breaks its own rules: time goes back, an id is used twice, a definition or node is
+    /// named that was never introduced.
+    pub fn handle(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
+        let first = actions.len();
+        self.core.begin(now);
+        self.core.apply(now, &event, actions);
+        self.finish(now, InputRef::Event(&event), &actions[first..]);
+    }
+
+    /// Lets the scheduler place what waits, and appends what the world should do.
+    pub fn decide(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let first = actions.len();
+        self.core.begin(now);
+        self.core.resume(now);
+        self.scheduler.decide(&mut Desk { core: &mut self.core, now, actions });
+        self.core.conclude(now, actions);
+        self.finish(now, InputRef::Decide, &actions[first..]);
+    }
+
+    fn finish(&mut self, now: Instant, input: InputRef<'_>, actions: &[Action]) {
+        self.recorder.record(now, input, actions);
+        if !self.core.changes.is_empty() {
+            self.scheduler.observe(&self.core.changes, &self.core.state);
+        }
+    }
+
+    /// Whether a decision now could change anything. A driver may skip [`Manager::decide`] if not.
+    pub fn wants_decision(&self, now: Instant) -> bool {
+        let core = &self.core;
+        core.queue.is_awake()
+            || !core.fresh.is_empty()
+            || core.queue.next_parked().is_some_and(|it| it <= now)
+            || core.wakes.first().is_some_and(|&it| it <= now)
+            || self.scheduler.wants_every_instant()
+    }
+
+    /// The cluster as it stands.
+    pub fn state(&self) -> &State {
+        &self.core.state
+    }
+
+    /// The options it runs under.
+    pub fn rules(&self) -> &Rules {
+        &self.core.rules
+    }
+
+    /// What the last call changed, in order.
+    pub fn changes(&self) -> &[Change] {
+        &self.core.changes
+    }
+
+    /// The last call's journal record, encoded.
+    pub fn last_record(&self) -> &[u8] {
+        self.recorder.last()
+    }
+
+    /// Number of calls so far.
+    pub fn record_count(&self) -> u64 {
+        self.recorder.count()
+    }
+
+    /// The hash over all records so far.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.recorder.fingerprint()
+    }
+
+    /// Why a pending task is not placed, in counts over all nodes; `None` if it is not pending.
+    pub fn explain(&self, task: TaskId) -> Option<Refusal> {
+        let found = self.core.state.task(task)?;
+        match found.phase {
+            Phase::Pending => {
+                Some(Refusal::count(self.core.state.nodes(), self.core.state.shape(found.shape)))
+            }
+            Phase::Placed(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager")
+            .field("rules", &self.core.rules)
+            .field("recorder", &self.recorder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn begin(&mut self, now: Instant) {
+        assert!(now >= self.now, "time goes back from {} to {now}", self.now);
+        self.now = now;
+        self.changes.clear();
+    }
+
+    fn apply(&mut self, now: Instant, event: &Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::DefinitionPut { definition, spec } => {
+                self.state.put_definition(*definition, spec.clone());
+            }
+            Event::Node { node, event } => self.node_changed(now, *node, event),
+            Event::TaskSubmitted(submission) => {
+                self.add(now, submission);
+                self.enqueue(now, submission.task);
+            }
+            Event::TaskAdopted { submission, node } => {
+                let task = submission.task;
+                self.add(now, submission);
+                if self.state.nodes().status(*node) == NodeStatus::Lost {
+                    self.enqueue(now, task);
+                } else {
+                    self.adopt(now, task, *node);
+                }
+            }
+            Event::TaskCancelled { task } => self.cancel(now, *task, actions),
+            Event::TaskReported { task, attempt, report } => {
+                self.reported(now, *task, *attempt, *report);
+            }
+            Event::Timer => {
+                while self.wakes.first().is_some_and(|&it| it <= now) {
+                    self.wakes.pop_first();
+                }
+                if self.told.is_some_and(|it| it <= now) {
+                    self.told = None;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, now: Instant, submission: &crate::event::Submission) {
+        self.state.add_task(now, submission, self.sequence);
+        self.sequence += 1;
+    }
+
+    fn node_changed(&mut self, now: Instant, node: NodeId, event: &NodeEvent) {
+        if let NodeEvent::Joined(spec) = event {
+            self.state.nodes.join(node, spec);
+            self.changes.push(Change::NodeReady { node });
+            self.queue.grew(node, &self.state);
+            return;
+        }
+        assert!(node.row() < self.state.nodes().len(), "{node}: never joined");
+        match event {
+            NodeEvent::Joined(_) => unreachable!("dealt with above"),
+            NodeEvent::Lost => {
+                if self.state.nodes().status(node) == NodeStatus::Lost {
+                    return;
+                }
+                // In order of id, so that the order does not depend on how tasks came and went.
+                let mut tasks = self.state.tasks_on(node).to_vec();
+                tasks.sort_unstable();
+                // Not ready while its tasks leave: what they free must wake nobody.
+                self.state.nodes.set_status(node, NodeStatus::Draining);
+                for task in tasks {
+                    self.interrupt(now, task);
+                }
+                self.state.nodes.set_status(node, NodeStatus::Lost);
+                self.changes.push(Change::NodeLost { node });
+            }
+            NodeEvent::Returned => {
+                self.state.nodes.set_status(node, NodeStatus::Ready);
+                self.changes.push(Change::NodeReady { node });
+                self.queue.grew(node, &self.state);
+            }
+            NodeEvent::Draining => {
+                if self.state.nodes().status(node) == NodeStatus::Ready {
+                    self.state.nodes.set_status(node, NodeStatus::Draining);
+                    self.changes.push(Change::NodeDraining { node });
+                }
+            }
+            NodeEvent::Updated(capacity) => {
+                self.state.nodes.set_capacity(node, capacity);
+                self.changes.push(Change::NodeUpdated { node });
+                self.queue.grew(node, &self.state);
+            }
+        }
+    }
+
+    /// A placed task lost its node: it goes back to the queue or ends.
+    fn interrupt(&mut self, now: Instant, id: TaskId) {
+        let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: interrupted, but unknown"));
+        let (facts, on_loss) = (task.facts(id), task.on_loss);
+        let node = self.state.release(id).node;
+        self.changes.push(Change::Interrupted { task: facts, node });
+        match on_loss {
+            OnLoss::Restart => self.enqueue(now, id),
+            OnLoss::End => {
+                self.state.forget(id);
+                self.changes.push(Change::Ended {
+                    task: facts,
+                    node: Some(node),
+                    how: Ending::Lost,
+                });
+            }
+        }
+    }
+
+    fn enqueue(&mut self, now: Instant, id: TaskId) {
+        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: queued, but unknown"));
+        task.queued = now;
+        let facts = task.facts(id);
+        let (place, shape) = self.place_of(id);
+        self.queue.push(place, shape, id);
+        self.fresh.push(id);
+        self.changes.push(Change::Queued { task: facts });
+    }
+
+    fn place_of(&self, id: TaskId) -> (Place, crate::ids::ShapeId) {
+        let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: unknown"));
+        (Place::of(self.rules.order, task, self.state.shape(task.shape)), task.shape)
+    }
+
+    /// Takes a pending task out of wherever it waits.
+    fn dequeue(&mut self, id: TaskId) {
+        let (place, shape) = self.place_of(id);
+        if self.queue.remove(place, shape) {
+            return;
+        }
+        let until = self.state.task(id).and_then(|it| it.parked);
+        let was_parked = until.is_some_and(|until| self.queue.unpark(until, place, id));
+        assert!(was_parked, "{id}: pending, but in no line");
+    }
+
+    fn adopt(&mut self, now: Instant, id: TaskId, node: NodeId) {
+        let shape = self.state.shape(self.place_of(id).1);
+        let devices = self.state.nodes().best_fit_devices(shape, node).unwrap_or_else(|| {
+            let there = self.state.nodes().devices(node).len();
+            (0..usize::from(shape.gpu_count).min(there)).collect()
+        });
+        self.state.place(id, node, devices, now);
+        self.state.start(id, now);
+        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: just placed"));
+        task.adopted = true;
+        let facts = task.facts(id);
+        self.changes.push(Change::Adopted { task: facts, node });
+    }
+
+    fn cancel(&mut self, now: Instant, id: TaskId, actions: &mut Vec<Action>) {
+        let Some(task) = self.state.task(id) else { return };
+        let facts = task.facts(id);
+        let node = match task.phase {
+            Phase::Pending => {
+                self.dequeue(id);
+                None
+            }
+            Phase::Placed(_) => Some(self.stop(now, id, StopReason::Cancelled, actions)),
+        };
+        self.state.forget(id);
+        self.changes.push(Change::Ended { task: facts, node, how: Ending::Cancelled });
+    }
+
+    /// Takes a placed task off its node and tells the world to stop it.
+    fn stop(
+        &mut self,
+        _now: Instant,
+        id: TaskId,
+        reason: StopReason,
+        actions: &mut Vec<Action>,
+    ) -> NodeId {
+        let node = self.state.release(id).node;
+        let attempt = self.state.task(id).map_or(0, |it| it.attempts);
+        actions.push(Action::Stop { task: id, node, attempt, reason });
+        self.queue.grew(node, &self.state);
+        node
+    }
+
+    fn reported(&mut self, now: Instant, id: TaskId, attempt: u32, report: Report) {
+        let Some(task) = self.state.task(id) else { return };
+        let Some(placement) = task.placement() else { return };
+        if task.attempts != attempt {
+            return;
+        }
+        let node = placement.node;
+        match report {
+            Report::Started => {
+                if self.state.start(id, now) {
+                    let facts = self.state.task(id).map(|it| it.facts(id));
+                    let facts = facts.unwrap_or_else(|| panic!("{id}: just started"));
+                    self.changes.push(Change::Started { task: facts, node });
+                }
+            }
+            Report::Exited { code } => {
+                let facts = task.facts(id);
+                self.state.release(id);
+                self.queue.grew(node, &self.state);
+                self.state.forget(id);
+                let how = Ending::Exited { code };
+                self.changes.push(Change::Ended { task: facts, node: Some(node), how });
+            }
+        }
+    }
+
+    /// Before a round of decisions: parked tasks whose moment has come are in line again.
+    fn resume(&mut self, now: Instant) {
+        while let Some(id) = self.queue.pop_parked(now) {
+            let (place, shape) = self.place_of(id);
+            if let Some(task) = self.state.task_mut(id) {
+                task.parked = None;
+            }
+            self.queue.push(place, shape, id);
+        }
+    }
+
+    /// After a round of decisions: says who waits and when to be woken.
+    fn conclude(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.queue.restore_aside();
+        let fresh = std::mem::take(&mut self.fresh);
+        for &id in &fresh {
+            let Some(task) = self.state.task(id).filter(|it| it.phase == Phase::Pending) else {
+                continue;
+            };
+            let growth = self.state.nodes().growth();
+            let reason = match self.queue.sleep_reason(task.shape) {
+                Some(reason) => reason,
+                None if task.parked.is_some() => {
+                    self.queue.known_unfit(task.shape, growth).unwrap_or(HoldReason::HeldBack)
+                }
+                None if self.rules.unfit == Unfit::WaitAtHead
+                    && self.queue.head_asleep().is_some() =>
+                {
+                    HoldReason::BehindHead
+                }
+                None => HoldReason::HeldBack,
+            };
+            actions.push(Action::Hold { task: id, reason });
+        }
+        self.fresh = fresh;
+        self.fresh.clear();
+        while self.wakes.first().is_some_and(|&it| it <= now) {
+            self.wakes.pop_first();
+        }
+        let next =
+            [self.queue.next_parked(), self.wakes.first().copied()].into_iter().flatten().min();
+        if let Some(at) = next
+            && self.told.is_none_or(|told| at < told || told <= now)
+        {
+            self.told = Some(at);
+            actions.push(Action::Wake { at });
+        }
+    }
+
+    pub(crate) fn ask(&self, id: TaskId) -> Ask<'_> {
+        let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: asked for, but unknown"));
+        Ask { id, task, shape: self.state.shape(task.shape) }
+    }
+
+    pub(crate) fn next_task(&mut self, now: Instant, actions: &mut Vec<Action>) -> Option<TaskId> {
+        loop {
+            let (place, shape, id) = self.queue.head()?;
+            if self.rules.unfit == Unfit::WaitAtHead
+                && self.queue.head_asleep().is_some_and(|it| it < place)
+            {
+                return None;
+            }
+            match self.queue.known_unfit(shape, self.state.nodes().growth()) {
+                Some(_) => self.unfit(now, id, actions),
+                None => return Some(id),
+            }
+        }
+    }
+
+    pub(crate) fn place(
+        &mut self,
+        now: Instant,
+        id: TaskId,
+        node: NodeId,
+        devices: DeviceSet,
+        actions: &mut Vec<Action>,
+    ) {
+        assert!(
+            self.accepts(id, node, devices),
+            "{id}: the scheduler chose {node}, which cannot take it"
+        );
+        self.dequeue(id);
+        self.state.place(id, node, devices, now);
+        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: just placed"));
+        task.parked = None;
+        let (facts, attempt) = (task.facts(id), task.attempts);
+        actions.push(Action::Start { task: id, node, attempt, devices });
+        self.changes.push(Change::Placed { task: facts, node });
+    }
+
+    /// Whether the node can take the task on these devices.
+    fn accepts(&self, id: TaskId, node: NodeId, devices: DeviceSet) -> bool {
+        let shape = self.ask(id).shape;
+        let there = self.state.nodes().devices(node);
+        self.state.nodes().fits(shape, node)
+            && devices.count() == u32::from(shape.gpu_count)
+            && devices.iter().all(|it| there.get(it).is_some_and(|it| device_fits(shape, it)))
+    }
+
+    pub(crate) fn place_gang(
+        &mut self,
+        now: Instant,
+        gang: &[(TaskId, NodeId, DeviceSet)],
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        // Booked one by one on the real ledger, so that members that share a node count each other;
+        // taken back if one of them does not fit.
+        let mut booked = 0;
+        for &(id, node, devices) in gang {
+            if !self.accepts(id, node, devices) {
+                break;
+            }
+            let shape = self.place_of(id).1;
+            let shape = self.state.shape(shape).clone();
+            self.state.nodes.take(node, &shape, devices);
+            booked += 1;
+        }
+        for &(id, node, devices) in &gang[..booked] {
+            let shape = self.place_of(id).1;
+            let shape = self.state.shape(shape).clone();
+            self.state.nodes.undo_take(node, &shape, devices);
+        }
+        if booked < gang.len() {
+            return false;
+        }
+        for &(id, node, devices) in gang {
+            self.place(now, id, node, devices, actions);
+        }
+        true
+    }
+
+    pub(crate) fn unfit(&mut self, now: Instant, id: TaskId, actions: &mut Vec<Action>) {
+        let growth = self.state.nodes().growth();
+        let (place, shape) = self.place_of(id);
+        let reason = self.queue.known_unfit(shape, growth).unwrap_or_else(|| {
+            let refusal = Refusal::count(self.state.nodes(), self.state.shape(shape));
+            assert_eq!(refusal.fitting, 0, "{id}: called unfit, but {refusal}");
+            self.queue.note_unfit(shape, growth, refusal.reason());
+            refusal.reason()
+        });
+        match self.rules.unfit {
+            Unfit::WaitAndLetPass | Unfit::WaitAtHead => self.queue.sleep(shape),
+            Unfit::Drop => self.reject(now, id, reason, actions),
+            Unfit::Retry { first, max, factor_permille, tries } => {
+                let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: unknown"));
+                task.failures += 1;
+                let failures = task.failures;
+                if tries > 0 && failures >= tries {
+                    self.reject(now, id, reason, actions);
+                } else {
+                    let delay = Unfit::delay(first, max, factor_permille, failures);
+                    // A delay of nothing would try for ever within one instant.
+                    self.park_at(place, shape, id, now + delay.max(Span(1)));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn hold_back(&mut self, id: TaskId) {
+        let (place, shape) = self.place_of(id);
+        self.dequeue(id);
+        if let Some(task) = self.state.task_mut(id) {
+            task.parked = None;
+        }
+        self.queue.set_aside(place, shape, id);
+    }
+
+    pub(crate) fn park(&mut self, id: TaskId, until: Instant) {
+        let (place, shape) = self.place_of(id);
+        self.park_at(place, shape, id, until);
+    }
+
+    fn park_at(&mut self, place: Place, _shape: crate::ids::ShapeId, id: TaskId, until: Instant) {
+        self.dequeue(id);
+        if let Some(task) = self.state.task_mut(id) {
+            task.parked = Some(until);
+        }
+        self.queue.park(until, place, id);
+    }
+
+    pub(crate) fn reject(
+        &mut self,
+        _now: Instant,
+        id: TaskId,
+        reason: HoldReason,
+        actions: &mut Vec<Action>,
+    ) {
+        self.dequeue(id);
+        let facts = self.ask(id).task.facts(id);
+        self.state.forget(id);
+        actions.push(Action::Drop { task: id, reason });
+        self.changes.push(Change::Ended { task: facts, node: None, how: Ending::Dropped(reason) });
+    }
+
+    pub(crate) fn evict(
+        &mut self,
+        now: Instant,
+        id: TaskId,
+        then: Then,
+        actions: &mut Vec<Action>,
+    ) {
+        let facts = self.ask(id).task.facts(id);
+        let node = self.stop(now, id, StopReason::Evicted, actions);
+        self.changes.push(Change::Interrupted { task: facts, node });
+        match then {
+            Then::Requeue => self.enqueue(now, id),
+            Then::Kill => {
+                self.state.forget(id);
+                self.changes.push(Change::Ended {
+                    task: facts,
+                    node: Some(node),
+                    how: Ending::Evicted,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn wake(&mut self, at: Instant) {
+        self.wakes.insert(at);
+    }
+}

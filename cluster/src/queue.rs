@@ -1,0 +1,198 @@
+//! Pending tasks, one line per shape, in one total order over all lines.
+//!
+//! A shape that fits nowhere falls asleep and costs nothing until a node could take it: capacity that
+//! grows wakes only shapes that fit the node where it grew. This is exact, because whether a task
+//! [fits](crate::nodes::Nodes::fits) depends on its shape and the node alone.
+
+use crate::demand::Resource;
+use crate::event::HoldReason;
+use crate::ids::{NodeId, ShapeId, TaskId};
+use crate::rules::QueueOrder;
+use crate::shape::Shape;
+use crate::state::{State, Task};
+use crate::units::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A task's place in the order; lower is tried first. The submission number breaks ties, so that no
+/// two tasks share a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    primary: u64,
+    sequence: u64,
+}
+
+impl Place {
+    pub(crate) fn of(order: QueueOrder, task: &Task, shape: &Shape) -> Self {
+        let total = |resource: Resource| shape.totals()[resource.row()];
+        let primary = match order {
+            QueueOrder::Fifo => 0,
+            // Maps i32::MAX to 0 and i32::MIN to 2^32 - 1.
+            QueueOrder::Priority => (i64::from(i32::MAX) - i64::from(task.priority)) as u64,
+            QueueOrder::ShortestFirst => task.estimate.map_or(u64::MAX, |it| it.0),
+            QueueOrder::LargestFirst(resource) => u64::MAX - total(resource),
+            QueueOrder::SmallestFirst(resource) => total(resource),
+        };
+        Self { primary, sequence: task.sequence }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Line {
+    waiting: BTreeMap<Place, TaskId>,
+    is_asleep: bool,
+    /// What was found when the shape last fitted nowhere, and the [growth](crate::nodes::Nodes::growth)
+    /// at that time: as long as nothing grew, it still fits nowhere.
+    unfit: Option<(u64, HoldReason)>,
+}
+
+/// All pending tasks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Queue {
+    lines: Vec<Line>,
+    /// First place of every line that is not empty, by whether it is asleep.
+    awake: BTreeSet<(Place, ShapeId)>,
+    asleep: BTreeSet<(Place, ShapeId)>,
+    /// Tasks that wait for a moment before they are tried again.
+    parked: BTreeSet<(Instant, Place, TaskId)>,
+    /// Tasks that the scheduler keeps back for this round.
+    aside: BTreeMap<Place, (ShapeId, TaskId)>,
+}
+
+impl Queue {
+    fn line(&mut self, shape: ShapeId) -> &mut Line {
+        if self.lines.len() <= shape.row() {
+            self.lines.resize_with(shape.row() + 1, Line::default);
+        }
+        &mut self.lines[shape.row()]
+    }
+
+    /// Changes a line and keeps the sets of heads right.
+    fn change<T>(&mut self, shape: ShapeId, change: impl FnOnce(&mut Line) -> T) -> T {
+        let line = self.line(shape);
+        let old = line.waiting.keys().next().copied().map(|it| (it, line.is_asleep));
+        let out = change(line);
+        let new = line.waiting.keys().next().copied().map(|it| (it, line.is_asleep));
+        if old != new {
+            for (head, add) in [(old, false), (new, true)] {
+                let Some((place, is_asleep)) = head else { continue };
+                let set = if is_asleep { &mut self.asleep } else { &mut self.awake };
+                if add {
+                    set.insert((place, shape));
+                } else {
+                    set.remove(&(place, shape));
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn push(&mut self, place: Place, shape: ShapeId, task: TaskId) {
+        self.change(shape, |line| line.waiting.insert(place, task));
+    }
+
+    /// Takes a task out of its line, or from aside.
+    pub(crate) fn remove(&mut self, place: Place, shape: ShapeId) -> bool {
+        self.change(shape, |line| {
+            let was_there = line.waiting.remove(&place).is_some();
+            if line.waiting.is_empty() {
+                line.is_asleep = false;
+            }
+            was_there
+        }) || self.aside.remove(&place).is_some()
+    }
+
+    /// The first task of those that may fit.
+    pub(crate) fn head(&self) -> Option<(Place, ShapeId, TaskId)> {
+        let &(place, shape) = self.awake.first()?;
+        Some((place, shape, self.lines[shape.row()].waiting[&place]))
+    }
+
+    /// The first place of those known not to fit.
+    pub(crate) fn head_asleep(&self) -> Option<Place> {
+        self.asleep.first().map(|it| it.0)
+    }
+
+    /// Whether any task may fit.
+    pub(crate) fn is_awake(&self) -> bool {
+        !self.awake.is_empty()
+    }
+
+    /// All tasks in order, sleeping ones included, parked ones not.
+    pub(crate) fn in_order(&self) -> Vec<TaskId> {
+        let mut all: Vec<(Place, TaskId)> = Vec::new();
+        for line in &self.lines {
+            all.extend(line.waiting.iter().map(|(&place, &task)| (place, task)));
+        }
+        all.extend(self.aside.iter().map(|(&place, &(_, task))| (place, task)));
+        all.sort_unstable();
+        all.into_iter().map(|it| it.1).collect()
+    }
+
+    /// Notes that a shape fits nowhere.
+    pub(crate) fn note_unfit(&mut self, shape: ShapeId, growth: u64, reason: HoldReason) {
+        self.line(shape).unfit = Some((growth, reason));
+    }
+
+    /// Why the shape fits nowhere, if that was found and nothing grew since.
+    pub(crate) fn known_unfit(&self, shape: ShapeId, growth: u64) -> Option<HoldReason> {
+        let (at, reason) = self.lines.get(shape.row())?.unfit?;
+        (at == growth).then_some(reason)
+    }
+
+    /// Why the shape was last found to fit nowhere, if its line sleeps.
+    pub(crate) fn sleep_reason(&self, shape: ShapeId) -> Option<HoldReason> {
+        let line = self.lines.get(shape.row())?;
+        line.unfit.filter(|_| line.is_asleep).map(|it| it.1)
+    }
+
+    /// Puts a line to sleep until a node can take its shape.
+    pub(crate) fn sleep(&mut self, shape: ShapeId) {
+        self.change(shape, |line| line.is_asleep = true);
+    }
+
+    /// A node can take more than before: wakes the shapes that now fit it.
+    pub(crate) fn grew(&mut self, node: NodeId, state: &State) {
+        if self.asleep.is_empty() || !state.nodes().ready()[node.row()] {
+            return;
+        }
+        let fitting: Vec<ShapeId> = self
+            .asleep
+            .iter()
+            .map(|it| it.1)
+            .filter(|&it| state.nodes().fits(state.shape(it), node))
+            .collect();
+        for shape in fitting {
+            self.change(shape, |line| line.is_asleep = false);
+        }
+    }
+
+    pub(crate) fn park(&mut self, until: Instant, place: Place, task: TaskId) {
+        self.parked.insert((until, place, task));
+    }
+
+    pub(crate) fn unpark(&mut self, until: Instant, place: Place, task: TaskId) -> bool {
+        self.parked.remove(&(until, place, task))
+    }
+
+    /// The moment at which the next parked task is to be tried again.
+    pub(crate) fn next_parked(&self) -> Option<Instant> {
+        self.parked.first().map(|it| it.0)
+    }
+
+    /// Takes out one parked task whose moment has come.
+    pub(crate) fn pop_parked(&mut self, now: Instant) -> Option<TaskId> {
+        let &(until, ..) = self.parked.first()?;
+        if until > now { None } else { self.parked.pop_first().map(|it| it.2) }
+    }
+
+    pub(crate) fn set_aside(&mut self, place: Place, shape: ShapeId, task: TaskId) {
+        self.aside.insert(place, (shape, task));
+    }
+
+    /// Puts everything that was set aside back in line.
+    pub(crate) fn restore_aside(&mut self) {
+        while let Some((place, (shape, task))) = self.aside.pop_first() {
+            self.push(place, shape, task);
+        }
+    }
+}

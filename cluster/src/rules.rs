@@ -1,0 +1,84 @@
+//! The typed options of a manager: in which order tasks wait, and what a task that does not fit does.
+
+use crate::demand::Resource;
+use crate::nodes::Overcommit;
+use crate::units::Span;
+use serde::{Deserialize, Serialize};
+
+/// How a manager runs its queue and its ledger. Part of every journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Who is tried first.
+    pub order: QueueOrder,
+    /// What becomes of a task that fits nowhere.
+    pub unfit: Unfit,
+    /// What nodes offer beyond what they have.
+    pub overcommit: Overcommit,
+}
+
+/// Who is tried first. Equals are tried in order of submission.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueOrder {
+    /// Order of submission. A task that lost its node comes back to its old place.
+    #[default]
+    Fifo,
+    /// Higher priority first.
+    Priority,
+    /// Shortest [estimate](crate::event::Submission::estimate) first; those without one come last.
+    ShortestFirst,
+    /// Largest demand first: by one resource, as First-Fit-Decreasing does.
+    LargestFirst(Resource),
+    /// Smallest demand first, by one resource.
+    SmallestFirst(Resource),
+}
+
+/// What becomes of a task that fits nowhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unfit {
+    /// It waits, and others that fit are placed meanwhile.
+    #[default]
+    WaitAndLetPass,
+    /// It waits at the head of the line, and everybody behind it waits too.
+    WaitAtHead,
+    /// It is dropped after one try.
+    Drop,
+    /// It is tried again after a delay that grows by `factor_permille` with each failure, up to `max`;
+    /// dropped after `tries` if that is not zero.
+    Retry {
+        /// Delay after the first failure.
+        first: Span,
+        /// Longest delay.
+        max: Span,
+        /// Growth per failure in thousandths; 2000 doubles.
+        factor_permille: u32,
+        /// Number of tries before it is dropped; 0 never gives up.
+        tries: u32,
+    },
+}
+
+impl Unfit {
+    /// The delay after the `failures`-th failure in a row (counted from 1), for [`Unfit::Retry`].
+    pub(crate) fn delay(first: Span, max: Span, factor_permille: u32, failures: u32) -> Span {
+        let mut delay = u128::from(first.0);
+        for _ in 1..failures.min(200) {
+            delay = delay * u128::from(factor_permille) / 1000;
+            if delay >= u128::from(max.0) {
+                return max;
+            }
+        }
+        Span(u64::try_from(delay).unwrap_or(u64::MAX).min(max.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_grows_to_its_limit() {
+        for (failures, want) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (1000, 10)] {
+            let delay = Unfit::delay(Span::from_secs(1), Span::from_secs(10), 2000, failures);
+            assert_eq!(delay, Span::from_secs(want), "after {failures} failures");
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The state of the cluster: nodes, definitions, shapes, tasks and groups. Schedulers and observers
+//! read it; only the manager writes it.
+
+use crate::demand::{Demand, Port, TaskDefinition};
+use crate::event::{Facts, OnLoss, Submission, TaskKind};
+use crate::id_map::IdMap;
+use crate::ids::{DefinitionId, GroupId, NodeId, ShapeId, TaskId, ZoneId};
+use crate::nodes::{DeviceSet, Nodes, Overcommit, Totals};
+use crate::shape::Shape;
+use crate::units::{GpuMilli, Instant, Span};
+use std::collections::BTreeMap;
+
+/// A task that waits or is placed. Ended tasks are forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What it consists of.
+    pub definition: DefinitionId,
+    /// What it asks for.
+    pub shape: ShapeId,
+    /// What it is counted together with.
+    pub group: Option<GroupId>,
+    /// Service or job.
+    pub kind: TaskKind,
+    /// Higher is more important.
+    pub priority: i32,
+    /// How long its user says that it will run.
+    pub estimate: Option<Span>,
+    /// What becomes of it when its node is lost.
+    pub on_loss: OnLoss,
+    /// When it was submitted or adopted.
+    pub submitted: Instant,
+    /// When it last joined the queue.
+    pub queued: Instant,
+    /// How often it was placed.
+    pub attempts: u32,
+    /// Failures in a row, for back-off.
+    pub(crate) failures: u32,
+    /// Until when it is kept out of line, if it is parked.
+    pub(crate) parked: Option<Instant>,
+    /// Submission number; the last word in every queue order.
+    pub sequence: u64,
+    /// Whether it was found rather than placed.
+    pub adopted: bool,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// In the queue.
+    Pending,
+    /// On a node, starting or running.
+    Placed(Placement),
+}
+
+/// A task's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Where.
+    pub node: NodeId,
+    /// Which GPU devices it holds.
+    pub devices: DeviceSet,
+    /// Since when.
+    pub at: Instant,
+    /// Since when it runs.
+    pub started: Option<Instant>,
+    /// Its position in the node's list of tasks.
+    slot: u32,
+}
+
+impl Task {
+    /// Its place, if it has one.
+    pub fn placement(&self) -> Option<&Placement> {
+        match &self.phase {
+            Phase::Pending => None,
+            Phase::Placed(placement) => Some(placement),
+        }
+    }
+
+    pub(crate) fn facts(&self, task: TaskId) -> Facts {
+        let placement = self.placement();
+        Facts {
+            task,
+            definition: self.definition,
+            group: self.group,
+            kind: self.kind,
+            priority: self.priority,
+            submitted: self.submitted,
+            queued: self.queued,
+            placed: placement.map(|it| it.at),
+            started: placement.and_then(|it| it.started),
+            attempts: self.attempts,
+            adopted: self.adopted,
+        }
+    }
+}
+
+/// Where the tasks of a group are. Kept while at least one is placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    placed: u32,
+    on_nodes: Vec<(NodeId, u32)>,
+    in_zones: Vec<u32>,
+}
+
+impl Group {
+    /// Number of placed tasks.
+    pub fn placed(&self) -> u32 {
+        self.placed
+    }
+
+    /// Nodes with at least one of its tasks, ascending, with how many.
+    pub fn on_nodes(&self) -> &[(NodeId, u32)] {
+        &self.on_nodes
+    }
+
+    /// How many of its tasks are on a node.
+    pub fn on_node(&self, node: NodeId) -> u32 {
+        match self.on_nodes.binary_search_by_key(&node, |it| it.0) {
+            Ok(at) => self.on_nodes[at].1,
+            Err(_) => 0,
+        }
+    }
+
+    /// How many of its tasks are in a zone.
+    pub fn in_zone(&self, zone: ZoneId) -> u32 {
+        self.in_zones.get(zone.row()).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, node: NodeId, zone: ZoneId) {
+        self.placed += 1;
+        match self.on_nodes.binary_search_by_key(&node, |it| it.0) {
+            Ok(at) => self.on_nodes[at].1 += 1,
+            Err(at) => self.on_nodes.insert(at, (node, 1)),
+        }
+        if self.in_zones.len() <= zone.row() {
+            self.in_zones.resize(zone.row() + 1, 0);
+        }
+        self.in_zones[zone.row()] += 1;
+    }
+
+    fn remove(&mut self, node: NodeId, zone: ZoneId) {
+        let at = self
+            .on_nodes
+            .binary_search_by_key(&node, |it| it.0)
+            .unwrap_or_else(|_| panic!("{node}: a task leaves that its group never counted"));
+        self.placed -= 1;
+        self.in_zones[zone.row()] -= 1;
+        self.on_nodes[at].1 -= 1;
+        if self.on_nodes[at].1 == 0 {
+            self.on_nodes.remove(at);
+        }
+    }
+}
+
+/// Everything a scheduler may look at.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Nodes in columns.
+    pub(crate) nodes: Nodes,
+    definitions: Vec<(TaskDefinition, ShapeId)>,
+    shapes: Vec<Shape>,
+    shape_ids: IdMap<Demand, ShapeId>,
+    tasks: IdMap<TaskId, Task>,
+    on_node: Vec<Vec<TaskId>>,
+    groups: IdMap<GroupId, Group>,
+    pending: u64,
+}
+
+impl State {
+    pub(crate) fn new(overcommit: Overcommit) -> Self {
+        Self { nodes: Nodes::new(overcommit), ..Self::default() }
+    }
+
+    /// Nodes in columns.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// The task, if it waits or is placed.
+    pub fn task(&self, task: TaskId) -> Option<&Task> {
+        self.tasks.get(&task)
+    }
+
+    /// Number of tasks that wait or are placed.
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Number of tasks that wait, parked ones included.
+    pub fn pending_count(&self) -> u64 {
+        self.pending
+    }
+
+    /// Tasks placed on a node, in no particular but always the same order.
+    pub fn tasks_on(&self, node: NodeId) -> &[TaskId] {
+        self.on_node.get(node.row()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The group's counts; `None` while none of its tasks is placed.
+    pub fn group(&self, group: GroupId) -> Option<&Group> {
+        self.groups.get(&group)
+    }
+
+    /// A definition as it was put.
+    pub fn definition(&self, definition: DefinitionId) -> &TaskDefinition {
+        &self.definitions[definition.row()].0
+    }
+
+    /// Number of definitions put so far.
+    pub fn definition_count(&self) -> usize {
+        self.definitions.len()
+    }
+
+    /// The shape of a definition's tasks.
+    pub fn shape_of(&self, definition: DefinitionId) -> ShapeId {
+        self.definitions[definition.row()].1
+    }
+
+    /// A shape.
+    pub fn shape(&self, shape: ShapeId) -> &Shape {
+        &self.shapes[shape.row()]
+    }
+
+    /// Number of different shapes so far.
+    pub fn shape_count(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// Registers a definition.
+    ///
+    /// # Panics
+    ///
+    /// If `definition` is not the next free id: the driver counts them.
+    pub(crate) fn put_definition(&mut self, definition: DefinitionId, spec: TaskDefinition) {
+        assert_eq!(definition.row(), self.definitions.len(), "{definition}: not the next id");
+        let demand = spec.demand();
+        let shape = match self.shape_ids.get(&demand) {
+            Some(&shape) => shape,
+            None => {
+                let shape =
+                    ShapeId(u32::try_from(self.shapes.len()).expect("fewer than 2^32 shapes"));
+                let resolved = self.resolve(&demand);
+                self.shapes.push(resolved);
+                self.shape_ids.insert(demand, shape);
+                shape
+            }
+        };
+        self.definitions.push((spec, shape));
+    }
+
+    fn resolve(&mut self, demand: &Demand) -> Shape {
+        let gpu_models = demand.gpus.models.iter().map(|it| self.nodes.intern_model(it)).collect();
+        let mut requires = Vec::new();
+        for it in &demand.requires {
+            let attribute = self.nodes.intern_attribute(&it.attribute);
+            let values =
+                it.values.iter().map(|value| self.nodes.intern_value(attribute, value)).collect();
+            requires.push((attribute, values));
+        }
+        Shape {
+            amounts: demand.amounts.array(),
+            gpu_count: demand.gpus.count,
+            gpu_milli: demand.gpus.milli,
+            gpu_models,
+            ports: demand.ports.clone(),
+            is_plain: demand.gpus.count == 0 && demand.ports.is_empty() && requires.is_empty(),
+            requires,
+            demand: demand.clone(),
+        }
+    }
+
+    /// Adds a task, pending.
+    ///
+    /// # Panics
+    ///
+    /// If its id is in use or its definition was never put.
+    pub(crate) fn add_task(&mut self, now: Instant, submission: &Submission, sequence: u64) {
+        let id = submission.task;
+        assert!(
+            submission.definition.row() < self.definitions.len(),
+            "{id}: {} was never put",
+            submission.definition
+        );
+        let task = Task {
+            definition: submission.definition,
+            shape: self.shape_of(submission.definition),
+            group: submission.group,
+            kind: submission.kind,
+            priority: submission.priority,
+            estimate: submission.estimate,
+            on_loss: submission.on_loss,
+            submitted: now,
+            queued: now,
+            attempts: 0,
+            failures: 0,
+            parked: None,
+            sequence,
+            adopted: false,
+            phase: Phase::Pending,
+        };
+        assert!(self.tasks.insert(id, task).is_none(), "{id}: submitted twice");
+        self.pending += 1;
+    }
+
+    pub(crate) fn task_mut(&mut self, task: TaskId) -> Option<&mut Task> {
+        self.tasks.get_mut(&task)
+    }
+
+    /// Takes a pending task out for good.
+    pub(crate) fn forget(&mut self, id: TaskId) -> Task {
+        let task = self.tasks.remove(&id).unwrap_or_else(|| panic!("{id}: unknown"));
+        assert!(task.phase == Phase::Pending, "{id}: forgotten while placed");
+        self.pending -= 1;
+        task
+    }
+
+    /// Books a pending task on a node.
+    ///
+    /// # Panics
+    ///
+    /// If the task is unknown or already placed.
+    pub(crate) fn place(&mut self, id: TaskId, node: NodeId, devices: DeviceSet, now: Instant) {
+        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: placed, but unknown"));
+        assert!(task.phase == Phase::Pending, "{id}: placed twice");
+        self.on_node.resize_with(self.nodes.len(), Vec::new);
+        let list = &mut self.on_node[node.row()];
+        task.phase = Phase::Placed(Placement {
+            node,
+            devices,
+            at: now,
+            started: None,
+            slot: u32::try_from(list.len()).expect("fewer than 2^32 tasks on a node"),
+        });
+        task.attempts += 1;
+        task.failures = 0;
+        list.push(id);
+        self.pending -= 1;
+        self.nodes.take(node, &self.shapes[task.shape.row()], devices);
+        if let Some(group) = task.group {
+            let zone = self.nodes.zones()[node.row()];
+            self.groups.get_or_insert_with(group, Group::default).add(node, zone);
+        }
+    }
+
+    /// Notes that a placed task runs. `false` if it did already.
+    pub(crate) fn start(&mut self, id: TaskId, now: Instant) -> bool {
+        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: starts, but unknown"));
+        let Phase::Placed(placement) = &mut task.phase else {
+            panic!("{id}: starts, but is not placed");
+        };
+        if placement.started.is_some() {
+            return false;
+        }
+        placement.started = Some(now);
+        let (node, devices) = (placement.node, placement.devices);
+        self.nodes.count_running(node, &self.shapes[task.shape.row()], devices, true);
+        true
+    }
+
+    /// Takes a placed task off its node; it is pending again, and its old place is returned.
+    ///
+    /// # Panics
+    ///
+    /// If the task is unknown or not placed.
+    pub(crate) fn release(&mut self, id: TaskId) -> Placement {
+        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: released, but unknown"));
+        let Phase::Placed(placement) = task.phase else {
+            panic!("{id}: released, but not placed");
+        };
+        task.phase = Phase::Pending;
+        let (shape, group) = (&self.shapes[task.shape.row()], task.group);
+        let Placement { node, devices, started, slot, .. } = placement;
+        if started.is_some() {
+            self.nodes.count_running(node, shape, devices, false);
+        }
+        self.nodes.give_back(node, shape, devices);
+        self.pending += 1;
+        let list = &mut self.on_node[node.row()];
+        assert_eq!(list.swap_remove(slot as usize), id, "{node}: its list of tasks is out of step");
+        if let Some(&moved) = list.get(slot as usize) {
+            match self.tasks.get_mut(&moved).map(|it| &mut it.phase) {
+                Some(Phase::Placed(it)) => it.slot = slot,
+                _ => panic!("{moved}: on the list of {node}, but not placed"),
+            }
+        }
+        if let Some(group) = group {
+            let zone = self.nodes.zones()[node.row()];
+            let counts = self.groups.get_mut(&group).unwrap_or_else(|| panic!("{group}: unknown"));
+            counts.remove(node, zone);
+            if counts.placed == 0 {
+                self.groups.remove(&group);
+            }
+        }
+        placement
+    }
+
+    /// Counts the ledger again from the tasks alone and compares: free + held − over = allocatable per
+    /// node and resource, devices, ports, zone totals, groups. For tests and checked runs; walks
+    /// everything.
+    ///
+    /// # Errors
+    ///
+    /// The first difference, in words.
+    pub fn audit(&self) -> Result<(), String> {
+        let mut totals = vec![Totals::default(); self.nodes.zone_names().len()];
+        let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
+        let mut placed = 0;
+        for node in self.nodes.ids() {
+            let zone = self.nodes.zones()[node.row()];
+            let totals = &mut totals[zone.row()];
+            let mut held = [0u64; 3];
+            let mut device_held = vec![GpuMilli(0); self.nodes.devices(node).len()];
+            let mut ports: Vec<Port> = Vec::new();
+            for (slot, &id) in self.tasks_on(node).iter().enumerate() {
+                placed += 1;
+                let task = self.task(id).ok_or_else(|| format!("{id} on {node} is unknown"))?;
+                let place = task.placement().ok_or_else(|| format!("{id} on {node} is pending"))?;
+                if place.node != node || place.slot as usize != slot {
+                    return Err(format!("{id} is on {} and on the list of {node}", place.node));
+                }
+                let shape = self.shape(task.shape);
+                let gpu = u64::from(place.devices.count()) * u64::from(shape.gpu_milli.0);
+                for (it, amount) in shape.amounts.into_iter().chain([gpu]).enumerate() {
+                    if it < 3 {
+                        held[it] += amount;
+                    }
+                    totals.held[it] += amount;
+                    if place.started.is_some() {
+                        totals.running[it] += amount;
+                    }
+                }
+                for index in place.devices.iter() {
+                    device_held[index].0 += shape.gpu_milli.0;
+                }
+                ports.extend(&shape.ports);
+                totals.tasks += 1;
+                if let Some(group) = task.group {
+                    groups.entry(group).or_default().add(node, zone);
+                }
+            }
+            ports.sort_unstable();
+            let status = self.nodes.status(node);
+            if status != crate::nodes::NodeStatus::Lost {
+                totals.nodes += 1;
+                for it in 0..3 {
+                    totals.capacity[it] +=
+                        self.nodes.capacity(crate::demand::Resource::SCALARS[it])[node.row()];
+                }
+                totals.capacity[3] += self.nodes.gpu_capacity(node);
+            }
+            totals.nodes_in_use += u32::from(!self.tasks_on(node).is_empty());
+            for resource in crate::demand::Resource::SCALARS {
+                let row = node.row();
+                let free = self.nodes.free(resource)[row];
+                let over = self.nodes.over(node, resource);
+                let offered = self.nodes.allocatable(resource)[row];
+                let counted = held[resource.row()];
+                if u128::from(free) + u128::from(counted) != u128::from(offered) + u128::from(over)
+                    || (free > 0 && over > 0)
+                {
+                    return Err(format!(
+                        "{node} {resource}: free {free} + held {counted} - over {over} is not {offered}"
+                    ));
+                }
+            }
+            for (index, device) in self.nodes.devices(node).iter().enumerate() {
+                if device.held != device_held[index] {
+                    return Err(format!("{node} device {index} holds {:?}", device.held));
+                }
+            }
+            if ports != self.nodes.held_ports(node) {
+                return Err(format!("{node} holds ports that its tasks do not ask for"));
+            }
+            if self.nodes.task_counts()[node.row()] as usize != self.tasks_on(node).len() {
+                return Err(format!("{node} counts tasks that are not there"));
+            }
+        }
+        if totals != self.nodes.zone_totals() {
+            return Err(format!("zone totals {:?}, counted {totals:?}", self.nodes.zone_totals()));
+        }
+        if groups.len() != self.groups.len() {
+            return Err(format!("{} groups, counted {}", self.groups.len(), groups.len()));
+        }
+        for (id, counted) in &groups {
+            let known = self.group(*id).ok_or_else(|| format!("{id} is not counted"))?;
+            let same_zones = (0..counted.in_zones.len())
+                .all(|it| counted.in_zones[it] == known.in_zone(ZoneId(it as u16)));
+            if counted.placed != known.placed || counted.on_nodes != known.on_nodes || !same_zones {
+                return Err(format!("{id} is {known:?}, counted {counted:?}"));
+            }
+        }
+        if placed + self.pending != self.tasks.len() as u64 {
+            return Err(format!(
+                "{placed} placed and {} pending are not {} tasks",
+                self.pending,
+                self.tasks.len()
+            ));
+        }
+        Ok(())
+    }
+}
