@@ -1,1 +1,51 @@
-//! schedulers.
+//! Placement strategies, one file each, and the policies that name them.
+//!
+//! A tour. A strategy says which node a task should get by giving every node a key
+//! ([`rank::Rank`]); [`per_task::PerTask`] makes of it a scheduler that the manager of the `cluster`
+//! crate calls. Users write a [`policy::Policy`], one string such as `best-fit:cpu`, which is parsed
+//! once and built once per run and seed. What a strategy says about itself stands on its
+//! [`card::Card`]; lists, help, reports and the contract tests are made from [`ALL`].
+//!
+//! Several strategies share [`scale`] (amounts of different resources as integer shares) and [`norm`]
+//! (what a node has left, as one number).
+//!
+//! The crate does no I/O, asks no clock and draws only from the stream it is given. No floating-point
+//! number takes part in a decision.
+//!
+//! # To add a strategy: one new file, two lines
+//!
+//! 1. Write `src/my_rule.rs`: its source, a `CARD`, a `plan` that reads the arguments, and an
+//!    implementation of [`rank::Rank`]. [`first_fit`] is a short one to start from.
+//! 2. Below, add `pub mod my_rule;` and `Entry { card: &my_rule::CARD, plan: my_rule::plan },`.
+//!
+//! The new rule then is a policy, stands in every list, and is under the contract tests; the snapshot
+//! of all strategies in `tests.rs` shows one row more (`cargo insta accept`, or paste it).
+
+pub mod best_fit;
+pub mod card;
+pub mod first_fit;
+pub mod norm;
+pub mod per_task;
+pub mod policy;
+pub mod random;
+pub mod rank;
+pub mod scale;
+
+use card::Card;
+use policy::{Arguments, Plan, PolicyError};
+
+/// A strategy in the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What it says about itself.
+    pub card: &'static Card,
+    /// Reads the arguments of a policy and says how to build it.
+    pub plan: fn(&mut Arguments<'_>) -> Result<Plan, PolicyError>,
+}
+
+/// All strategies, in the order in which they are listed.
+pub const ALL: &[Entry] = &[
+    Entry { card: &random::CARD, plan: random::plan },
+    Entry { card: &first_fit::CARD, plan: first_fit::plan },
+    Entry { card: &best_fit::CARD, plan: best_fit::plan },
+];

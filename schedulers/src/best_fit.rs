@@ -1,0 +1,95 @@
+//! Best fit: the node that has the least left once it runs the task.
+//!
+//! Source: D. S. Johnson et al., "Worst-case performance bounds for simple one-dimensional packing
+//! algorithms", SIAM Journal on Computing 3(4), 1974, for one resource. For several: the norms of
+//! R. Panigrahy, K. Talwar, L. Uyeda, U. Wieder, "Heuristics for vector bin packing", 2011, without
+//! weights. A named resource is the `binpack` of Amazon ECS.
+//! Differs in taking what is left as a share of the *largest* node of the cluster ([`Scale`]), because
+//! nodes differ in size here; GPUs count as one more resource, summed over a node's devices, so that
+//! tasks without GPUs stay off nodes that have some.
+//!
+//! Cost: one pass over the nodes, no division, no allocation.
+//!
+//! [`Scale`]: crate::scale::Scale
+
+use crate::card::{Card, Parameter};
+use crate::norm::{Measure, Norm};
+use crate::policy::{Arguments, Plan, PolicyError};
+use crate::rank::{Locality, Rank, Tie};
+use cluster::event::Change;
+use cluster::ids::NodeId;
+use cluster::scheduler::Ask;
+use cluster::state::State;
+
+/// The page of this strategy.
+pub const CARD: Card = Card {
+    name: "best-fit",
+    summary: "the node that has the least left once it runs the task",
+    source: "Johnson et al., SIAM J. Comput. 3(4), 1974; norms after Panigrahy et al., 2011",
+    differs: "several resources; what is left is taken as a share of the largest node",
+    cost: "one pass over the nodes",
+    parameters: &[
+        Parameter {
+            name: "norm",
+            values: Norm::VALUES,
+            default: "l1",
+            summary: "how the shares left become one number: their sum, the sum of their squares, \
+                      the largest; or the amount of one resource alone",
+        },
+        Parameter::TIE,
+        Parameter::OPEN,
+    ],
+    example: "best-fit:cpu",
+};
+
+/// Reads the arguments of a policy.
+///
+/// # Errors
+///
+/// If a value is none of those on the [card](CARD).
+pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    let norm = arguments.word("norm", Norm::WORDS)?;
+    let tie = arguments.word("tie", Tie::WORDS)?;
+    arguments.per_task(BestFit { left: Measure::new(norm), tie })
+}
+
+/// Least left first.
+#[derive(Debug, Clone, Default)]
+pub struct BestFit {
+    left: Measure,
+    tie: Tie,
+}
+
+impl Rank for BestFit {
+    type Key = u64;
+    type Memory = ();
+
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn memory(&self) {}
+
+    fn recall(&mut self, (): ()) {}
+
+    fn locality(&self, _ask: Ask<'_>) -> Locality {
+        Locality::NodeLocal
+    }
+
+    fn tie(&self) -> Tie {
+        self.tie
+    }
+
+    fn observe(&mut self, changes: &[Change], _state: &State) {
+        self.left.observe(changes);
+    }
+
+    fn begin(&mut self, _ask: Ask<'_>, state: &State) {
+        self.left.refresh(state.nodes());
+    }
+
+    #[inline]
+    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> u64 {
+        self.left.left(ask, state.nodes(), node)
+    }
+}

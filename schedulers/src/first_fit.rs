@@ -1,0 +1,75 @@
+//! First fit: the first node, in the order in which nodes joined, on which the task fits.
+//!
+//! Source: D. S. Johnson, A. Demers, J. D. Ullman, M. R. Garey, R. L. Graham, "Worst-case performance
+//! bounds for simple one-dimensional packing algorithms", SIAM Journal on Computing 3(4), 1974.
+//! Differs in packing several resources at once. With `tie=rank` the order is one given from outside,
+//! with `tie=random` there is none left: a uniform draw.
+//!
+//! Cost: the rows up to the first that fits; all rows unless `tie=index`.
+
+use crate::card::{Card, Parameter};
+use crate::policy::{Arguments, Plan, PolicyError};
+use crate::rank::{Locality, Rank, Sampling, Tie};
+use cluster::chance::Chance;
+use cluster::ids::NodeId;
+use cluster::nodes::Nodes;
+use cluster::scheduler::Ask;
+use cluster::state::State;
+
+/// The page of this strategy.
+pub const CARD: Card = Card {
+    name: "first-fit",
+    summary: "the first node on which the task fits",
+    source: "Johnson et al., SIAM J. Comput. 3(4), 1974",
+    differs: "several resources, all of which must fit",
+    cost: "the rows up to the first that fits",
+    parameters: &[Parameter::TIE, Parameter::OPEN],
+    example: "first-fit:tie=rank",
+};
+
+/// Reads the arguments of a policy.
+///
+/// # Errors
+///
+/// If a value is none of those on the [card](CARD).
+pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    let tie = arguments.word("tie", Tie::WORDS)?;
+    arguments.per_task(FirstFit { tie })
+}
+
+/// First in the order that the tie rule names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FirstFit {
+    /// The order.
+    pub tie: Tie,
+}
+
+impl Rank for FirstFit {
+    type Key = ();
+    type Memory = ();
+
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn memory(&self) {}
+
+    fn recall(&mut self, (): ()) {}
+
+    fn locality(&self, _ask: Ask<'_>) -> Locality {
+        Locality::NodeLocal
+    }
+
+    fn tie(&self) -> Tie {
+        self.tie
+    }
+
+    fn sampling(&mut self, _ask: Ask<'_>, _nodes: &Nodes, _chance: &mut Chance) -> Sampling {
+        match self.tie {
+            Tie::LowestIndex => Sampling::First { start: 0 },
+            Tie::Rank | Tie::Random => Sampling::All,
+        }
+    }
+
+    fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
+}

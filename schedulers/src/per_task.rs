@@ -1,0 +1,384 @@
+//! The adapter that makes a scheduler of a [`Rank`]: task by task in queue order, each placed on the
+//! node with the lowest key.
+
+use crate::rank::{Rank, Sampling, Tie};
+use cluster::chance::{Chance, Purpose};
+use cluster::demand::Resource;
+use cluster::event::Change;
+use cluster::ids::NodeId;
+use cluster::nodes::{DeviceSet, Nodes};
+use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
+use cluster::state::State;
+use std::ops::{ControlFlow, Range};
+
+/// Whether nodes that run something come before empty ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Open {
+    /// All nodes alike.
+    #[default]
+    Any,
+    /// An empty node only when no node that already runs a task fits: the any-fit rule of bin
+    /// packing, where a bin is opened only when it must be.
+    First,
+}
+
+impl Open {
+    /// As written in policies.
+    pub const WORDS: &[(&str, Self)] = &[("any", Self::Any), ("first", Self::First)];
+}
+
+/// A scheduler that asks a [`Rank`] about every task.
+///
+/// Its memory is the rank's own and the random stream.
+#[derive(Debug)]
+pub struct PerTask<R: Rank> {
+    rank: R,
+    open: Open,
+    chance: Chance,
+    scratch: Scratch<R::Key>,
+}
+
+/// Buffers that are kept from task to task, so that a decision allocates nothing.
+#[derive(Debug)]
+struct Scratch<K> {
+    /// Candidates with their keys, for two-pass scores.
+    keyed: Vec<(NodeId, K)>,
+    /// Nodes with the best key so far, for random ties.
+    tied: Vec<NodeId>,
+    /// Nodes drawn at random.
+    drawn: Vec<NodeId>,
+    /// Nodes left to draw from.
+    pool: Vec<NodeId>,
+}
+
+/// What is to become of one task.
+enum Choice {
+    Place(NodeId, DeviceSet),
+    /// It fits somewhere, but the rank accepts no such node.
+    Refused,
+    FitsNowhere,
+}
+
+impl<R: Rank> PerTask<R> {
+    /// A scheduler that ranks by `rank` and draws from the seed's scheduler stream.
+    pub fn new(rank: R, open: Open, seed: u64) -> Self {
+        let scratch =
+            Scratch { keyed: Vec::new(), tied: Vec::new(), drawn: Vec::new(), pool: Vec::new() };
+        Self { rank, open, chance: Chance::new(seed, Purpose::Scheduler, 0), scratch }
+    }
+
+    fn choose(&mut self, ask: Ask<'_>, state: &State) -> Choice {
+        let nodes = state.nodes();
+        self.rank.begin(ask, state);
+        let sampling = self.rank.sampling(ask, nodes, &mut self.chance);
+        let tie = self.rank.tie();
+        let mut scan =
+            Scan { ask, state, only_open: self.open == Open::First, refused: false, looked: 0 };
+        let mut picked =
+            pick(&mut self.rank, &mut scan, sampling, tie, &mut self.chance, &mut self.scratch);
+        if picked.is_none() && scan.only_open {
+            scan.only_open = false;
+            picked =
+                pick(&mut self.rank, &mut scan, sampling, tie, &mut self.chance, &mut self.scratch);
+        }
+        self.rank.looked(scan.looked);
+        let choice = match picked {
+            Some(node) => Choice::Place(node, self.rank.devices(ask, node, nodes)),
+            None if scan.refused => Choice::Refused,
+            None => Choice::FitsNowhere,
+        };
+        self.rank.end(ask, state);
+        choice
+    }
+}
+
+impl<R: Rank> Scheduler for PerTask<R> {
+    fn decide(&mut self, desk: &mut Desk<'_>) {
+        while let Some(task) = desk.head() {
+            match self.choose(desk.ask(task), desk.state()) {
+                Choice::Place(node, devices) => {
+                    desk.place(task, node, devices);
+                    self.rank.placed(node);
+                }
+                Choice::Refused => desk.hold_back(task),
+                Choice::FitsNowhere => desk.unfit(task),
+            }
+        }
+    }
+
+    fn observe(&mut self, changes: &[Change], state: &State) {
+        self.rank.observe(changes, state);
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        let memory = (self.rank.card().name, self.rank.memory(), &self.chance);
+        postcard::to_stdvec(&memory).expect("memories are plain data, which postcard can write")
+    }
+
+    fn recall(&mut self, memory: &[u8]) -> Result<(), BadMemory> {
+        let ((name, memory, chance), rest): ((String, R::Memory, Chance), _) =
+            postcard::take_from_bytes(memory).map_err(|_| BadMemory)?;
+        if name != self.rank.card().name || !rest.is_empty() {
+            return Err(BadMemory);
+        }
+        self.rank.recall(memory);
+        self.chance = chance;
+        Ok(())
+    }
+}
+
+/// One look over the nodes for one task.
+struct Scan<'a> {
+    ask: Ask<'a>,
+    state: &'a State,
+    /// Nodes without a task are passed over.
+    only_open: bool,
+    /// The task fits a node that the rank does not accept.
+    refused: bool,
+    /// Rows looked at.
+    looked: usize,
+}
+
+impl Scan<'_> {
+    /// Calls `visit` for every candidate of these rows, in order, until it breaks.
+    #[inline]
+    fn rows<R: Rank>(
+        &mut self,
+        rank: &R,
+        rows: Range<usize>,
+        mut visit: impl FnMut(NodeId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let nodes = self.state.nodes();
+        let shape = self.ask.shape;
+        let [cpu, memory, disk] = shape.amounts;
+        let first = rows.start;
+        let columns = nodes.ready()[rows.clone()]
+            .iter()
+            .zip(&nodes.free(Resource::Cpu)[rows.clone()])
+            .zip(&nodes.free(Resource::Memory)[rows.clone()])
+            .zip(&nodes.free(Resource::Disk)[rows.clone()]);
+        for (at, (((&ready, &free_cpu), &free_memory), &free_disk)) in columns.enumerate() {
+            let has_room =
+                ready & (cpu <= free_cpu) & (memory <= free_memory) & (disk <= free_disk);
+            let node = NodeId((first + at) as u32);
+            if has_room
+                && (shape.is_plain || nodes.fits(shape, node))
+                && self.is_candidate(rank, node)
+                && visit(node).is_break()
+            {
+                self.looked += at + 1;
+                return ControlFlow::Break(());
+            }
+        }
+        self.looked += rows.len();
+        ControlFlow::Continue(())
+    }
+
+    /// All rows from `start` on, cyclically.
+    #[inline]
+    fn cycle<R: Rank>(
+        &mut self,
+        rank: &R,
+        start: usize,
+        mut visit: impl FnMut(NodeId) -> ControlFlow<()>,
+    ) {
+        let rows = self.state.nodes().len();
+        let start = start.checked_rem(rows).unwrap_or(0);
+        if self.rows(rank, start..rows, &mut visit).is_continue() {
+            let _ = self.rows(rank, 0..start, &mut visit);
+        }
+    }
+
+    /// The part of being a candidate beyond fitting.
+    #[inline]
+    fn is_candidate<R: Rank>(&mut self, rank: &R, node: NodeId) -> bool {
+        if self.only_open && self.state.nodes().task_counts()[node.row()] == 0 {
+            return false;
+        }
+        let accepted = rank.accepts(self.ask, node, self.state);
+        self.refused |= !accepted;
+        accepted
+    }
+}
+
+/// The node with the lowest key of those that the sampling shows.
+fn pick<R: Rank>(
+    rank: &mut R,
+    scan: &mut Scan<'_>,
+    sampling: Sampling,
+    tie: Tie,
+    chance: &mut Chance,
+    scratch: &mut Scratch<R::Key>,
+) -> Option<NodeId> {
+    let (ask, state) = (scan.ask, scan.state);
+    if let Sampling::First { start } = sampling {
+        let mut first = None;
+        scan.cycle(rank, start, |node| {
+            first = Some(node);
+            ControlFlow::Break(())
+        });
+        return first;
+    }
+    scratch.tied.clear();
+    scratch.keyed.clear();
+    let mut best = Best { tie, nodes: state.nodes(), found: None, tied: &mut scratch.tied };
+    if R::NORMALISES {
+        let keyed = &mut scratch.keyed;
+        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |rank, node| {
+            keyed.push((node, rank.key(ask, node, state)));
+        });
+        rank.normalise(ask, keyed, state);
+        for &(node, key) in keyed.iter() {
+            best.offer(node, key);
+        }
+    } else {
+        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |rank, node| {
+            best.offer(node, rank.key(ask, node, state));
+        });
+    }
+    best.take(chance)
+}
+
+/// Calls `visit` for every node that the sampling shows.
+#[inline]
+fn show<R: Rank>(
+    rank: &R,
+    scan: &mut Scan<'_>,
+    sampling: Sampling,
+    chance: &mut Chance,
+    drawn: &mut Vec<NodeId>,
+    pool: &mut Vec<NodeId>,
+    mut visit: impl FnMut(&R, NodeId),
+) {
+    match sampling {
+        Sampling::All => {
+            let rows = scan.state.nodes().len();
+            let _ = scan.rows(rank, 0..rows, |node| {
+                visit(rank, node);
+                ControlFlow::Continue(())
+            });
+        }
+        Sampling::First { start } => {
+            show(rank, scan, Sampling::FirstK { start, k: 1 }, chance, drawn, pool, visit)
+        }
+        Sampling::FirstK { start, k } => {
+            let mut left = k;
+            if left == 0 {
+                return;
+            }
+            scan.cycle(rank, start, |node| {
+                visit(rank, node);
+                left -= 1;
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        }
+        Sampling::Random { d } => {
+            draw(rank, scan, d, chance, drawn, pool);
+            for &node in drawn.iter() {
+                visit(rank, node);
+            }
+        }
+    }
+}
+
+/// Draws `d` different candidates uniformly, all if there are fewer.
+///
+/// First by drawing rows until enough of them fit, which is quick while many do; after some misses by
+/// listing the rest. Either way each set of candidates is equally likely.
+fn draw<R: Rank>(
+    rank: &R,
+    scan: &mut Scan<'_>,
+    d: usize,
+    chance: &mut Chance,
+    drawn: &mut Vec<NodeId>,
+    pool: &mut Vec<NodeId>,
+) {
+    drawn.clear();
+    let nodes = scan.state.nodes();
+    let rows = nodes.len();
+    if rows == 0 {
+        return;
+    }
+    // Few enough to cost less than a pass over a small cluster, enough for one that is half full.
+    let tries = (4 * d + 8).min(rows);
+    for _ in 0..tries {
+        if drawn.len() == d {
+            return;
+        }
+        let node = NodeId(chance.below(rows as u64) as u32);
+        scan.looked += 1;
+        if nodes.fits(scan.ask.shape, node)
+            && !drawn.contains(&node)
+            && scan.is_candidate(rank, node)
+        {
+            drawn.push(node);
+        }
+    }
+    if drawn.len() == d {
+        return;
+    }
+    pool.clear();
+    let _ = scan.rows(rank, 0..rows, |node| {
+        if !drawn.contains(&node) {
+            pool.push(node);
+        }
+        ControlFlow::Continue(())
+    });
+    while drawn.len() < d && !pool.is_empty() {
+        let at = chance.below(pool.len() as u64) as usize;
+        drawn.push(pool.swap_remove(at));
+    }
+}
+
+/// The best node so far.
+struct Best<'a, K> {
+    tie: Tie,
+    nodes: &'a Nodes,
+    found: Option<(K, NodeId)>,
+    tied: &'a mut Vec<NodeId>,
+}
+
+impl<K: Ord + Copy> Best<'_, K> {
+    #[inline]
+    fn offer(&mut self, node: NodeId, key: K) {
+        let Some((best_key, best)) = self.found else {
+            self.lead(node, key);
+            return;
+        };
+        if key < best_key {
+            self.lead(node, key);
+        } else if key == best_key {
+            match self.tie {
+                Tie::LowestIndex => {
+                    if node < best {
+                        self.lead(node, key);
+                    }
+                }
+                Tie::Rank => {
+                    let order = |it: NodeId| (self.nodes.ranks()[it.row()], it);
+                    if order(node) < order(best) {
+                        self.lead(node, key);
+                    }
+                }
+                Tie::Random => self.tied.push(node),
+            }
+        }
+    }
+
+    #[inline]
+    fn lead(&mut self, node: NodeId, key: K) {
+        self.found = Some((key, node));
+        if self.tie == Tie::Random {
+            self.tied.clear();
+            self.tied.push(node);
+        }
+    }
+
+    fn take(self, chance: &mut Chance) -> Option<NodeId> {
+        let (_, node) = self.found?;
+        match self.tied.len() {
+            0 | 1 => Some(node),
+            tied => Some(self.tied[chance.below(tied as u64) as usize]),
+        }
+    }
+}

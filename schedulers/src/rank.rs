@@ -1,0 +1,166 @@
+//! The small trait that almost every strategy implements: order the nodes for one task.
+
+use crate::card::Card;
+use cluster::chance::Chance;
+use cluster::event::Change;
+use cluster::ids::NodeId;
+use cluster::nodes::{DeviceSet, Nodes};
+use cluster::scheduler::Ask;
+use cluster::state::State;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Orders the nodes for one task. [`PerTask`](crate::per_task::PerTask) makes a scheduler of it.
+///
+/// For every task in queue order the adapter calls, in this order: [`Rank::begin`],
+/// [`Rank::sampling`], then per node that fits [`Rank::accepts`] and [`Rank::key`], then
+/// [`Rank::normalise`] if there is one, [`Rank::looked`], [`Rank::devices`] for the node picked,
+/// [`Rank::end`], and [`Rank::placed`] once the task is booked. The lowest key wins; equal keys are
+/// told apart by [`Rank::tie`].
+///
+/// Keys are integers, and the arithmetic behind them is exact or rounded in one stated way, so that
+/// every machine decides alike. Implementations do no I/O, ask no clock, and iterate over nothing
+/// unordered. How an engine finds the lowest key (a plain scan, a cache per shape, SIMD) is not theirs
+/// to know: it may call [`Rank::key`] more or less often, as [`Rank::locality`] permits.
+pub trait Rank: Send {
+    /// How good a node is: lower is better.
+    type Key: Ord + Copy + Send + 'static;
+
+    /// What it remembers from task to task (a cursor, learned data), for snapshots; `()` if nothing.
+    type Memory: Serialize + DeserializeOwned;
+
+    /// Its page in the list.
+    fn card(&self) -> &'static Card;
+
+    /// What it remembers now. Scratch that [`Rank::begin`] rebuilds is no memory.
+    fn memory(&self) -> Self::Memory;
+
+    /// Takes back what [`Rank::memory`] gave.
+    fn recall(&mut self, memory: Self::Memory);
+
+    /// On what a key depends, for this task.
+    fn locality(&self, ask: Ask<'_>) -> Locality;
+
+    /// What decides between equal keys.
+    fn tie(&self) -> Tie {
+        Tie::LowestIndex
+    }
+
+    /// Told of every change to the cluster, in order, as a scheduler is.
+    fn observe(&mut self, _changes: &[Change], _state: &State) {}
+
+    /// Before the nodes are looked at: the place for work that is done once per task, such as
+    /// spreading the counts of the task's group over a column of its own.
+    fn begin(&mut self, _ask: Ask<'_>, _state: &State) {}
+
+    /// After the node is picked, or none was: undo what [`Rank::begin`] left in scratch columns.
+    fn end(&mut self, _ask: Ask<'_>, _state: &State) {}
+
+    /// Which nodes are looked at.
+    fn sampling(&mut self, _ask: Ask<'_>, _nodes: &Nodes, _chance: &mut Chance) -> Sampling {
+        Sampling::All
+    }
+
+    /// Hard constraints beyond [`Nodes::fits`]. Called only for nodes that fit. A task that fits, but
+    /// only where this says no, is held back and tried again at the next decision.
+    fn accepts(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) -> bool {
+        true
+    }
+
+    /// The node's key for this task, before it is placed. Called only for nodes that fit.
+    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> Self::Key;
+
+    /// Whether [`Rank::normalise`] is to be called.
+    const NORMALISES: bool = false;
+
+    /// The second pass of two-pass scores: changes keys in the light of all of them. Nodes stand in
+    /// the order in which they were looked at, and must stay so.
+    fn normalise(
+        &mut self,
+        _ask: Ask<'_>,
+        _candidates: &mut [(NodeId, Self::Key)],
+        _state: &State,
+    ) {
+    }
+
+    /// How many rows were looked at, fitting or not, for cursors that move by that.
+    fn looked(&mut self, _rows: usize) {}
+
+    /// Which GPU devices of the node picked the task gets. It fits there, so there are enough.
+    fn devices(&self, ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {
+        best_fit_devices(ask, node, nodes)
+    }
+
+    /// The task was placed there.
+    fn placed(&mut self, _node: NodeId) {}
+}
+
+/// On what the key of a node depends. An engine may reuse a key for as long as nothing of it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Locality {
+    /// The task's shape, the node's row in the columns, and the largest capacities in the cluster,
+    /// which change only when a node joins or is updated.
+    NodeLocal,
+    /// That, and where the tasks of the task's own group are.
+    GroupLocal,
+    /// Anything.
+    Global,
+}
+
+/// Which nodes are looked at for one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// All of them.
+    All,
+    /// The first that fits, from `start` on, cyclically. It wins; no key is asked for.
+    First {
+        /// Row to begin with; taken modulo the number of rows.
+        start: usize,
+    },
+    /// The first `k` that fit, from `start` on, cyclically. The lowest key among them wins.
+    FirstK {
+        /// Row to begin with; taken modulo the number of rows.
+        start: usize,
+        /// How many are enough.
+        k: usize,
+    },
+    /// `d` different nodes, drawn uniformly from those that fit; all if there are fewer. The lowest
+    /// key among them wins.
+    Random {
+        /// How many are drawn.
+        d: usize,
+    },
+}
+
+/// What decides between nodes with equal keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Tie {
+    /// The node that joined first.
+    #[default]
+    LowestIndex,
+    /// The node with the lowest [outside rank](Nodes::ranks), then the one that joined first.
+    Rank,
+    /// A uniform draw: exactly one random number when two or more nodes are tied, none otherwise.
+    Random,
+}
+
+impl Tie {
+    /// As written in policies.
+    pub const WORDS: &[(&str, Self)] =
+        &[("index", Self::LowestIndex), ("rank", Self::Rank), ("random", Self::Random)];
+}
+
+/// The default device rule: of the devices that fit take those with the least left, lowest index first
+/// among equals.
+///
+/// # Panics
+///
+/// If the task does not fit the node.
+pub fn best_fit_devices(ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {
+    if ask.shape.gpu_count == 0 {
+        return DeviceSet::NONE;
+    }
+    nodes
+        .best_fit_devices(ask.shape, node)
+        .unwrap_or_else(|| panic!("{}: {node} was picked, but has too few devices", ask.id))
+}
