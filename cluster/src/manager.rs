@@ -7,7 +7,7 @@
 use crate::event::{
     Action, Change, Ending, Event, HoldReason, NodeEvent, OnLoss, Report, StopReason,
 };
-use crate::ids::{NodeId, TaskId};
+use crate::ids::{NodeId, ShapeId, TaskId};
 use crate::journal::{Fingerprint, InputRef, Recorder};
 use crate::nodes::{DeviceSet, NodeStatus, device_fits};
 use crate::queue::{Place, Queue};
@@ -178,7 +178,7 @@ impl Core {
                     self.adopt(now, task, *node);
                 }
             }
-            Event::TaskCancelled { task } => self.cancel(now, *task, actions),
+            Event::TaskCancelled { task } => self.cancel(*task, actions),
             Event::TaskReported { task, attempt, report } => {
                 self.reported(now, *task, *attempt, *report);
             }
@@ -271,7 +271,7 @@ impl Core {
         self.changes.push(Change::Queued { task: facts });
     }
 
-    fn place_of(&self, id: TaskId) -> (Place, crate::ids::ShapeId) {
+    fn place_of(&self, id: TaskId) -> (Place, ShapeId) {
         let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: unknown"));
         (Place::of(self.rules.order, task, self.state.shape(task.shape)), task.shape)
     }
@@ -301,7 +301,7 @@ impl Core {
         self.changes.push(Change::Adopted { task: facts, node });
     }
 
-    fn cancel(&mut self, now: Instant, id: TaskId, actions: &mut Vec<Action>) {
+    fn cancel(&mut self, id: TaskId, actions: &mut Vec<Action>) {
         let Some(task) = self.state.task(id) else { return };
         let facts = task.facts(id);
         let node = match task.phase {
@@ -309,20 +309,14 @@ impl Core {
                 self.dequeue(id);
                 None
             }
-            Phase::Placed(_) => Some(self.stop(now, id, StopReason::Cancelled, actions)),
+            Phase::Placed(_) => Some(self.stop(id, StopReason::Cancelled, actions)),
         };
         self.state.forget(id);
         self.changes.push(Change::Ended { task: facts, node, how: Ending::Cancelled });
     }
 
     /// Takes a placed task off its node and tells the world to stop it.
-    fn stop(
-        &mut self,
-        _now: Instant,
-        id: TaskId,
-        reason: StopReason,
-        actions: &mut Vec<Action>,
-    ) -> NodeId {
+    fn stop(&mut self, id: TaskId, reason: StopReason, actions: &mut Vec<Action>) -> NodeId {
         let node = self.state.release(id).node;
         let attempt = self.state.task(id).map_or(0, |it| it.attempts);
         actions.push(Action::Stop { task: id, node, attempt, reason });
@@ -375,18 +369,15 @@ impl Core {
             let Some(task) = self.state.task(id).filter(|it| it.phase == Phase::Pending) else {
                 continue;
             };
-            let growth = self.state.nodes().growth();
-            let reason = match self.queue.sleep_reason(task.shape) {
-                Some(reason) => reason,
-                None if task.parked.is_some() => {
-                    self.queue.known_unfit(task.shape, growth).unwrap_or(HoldReason::HeldBack)
-                }
-                None if self.rules.unfit == Unfit::WaitAtHead
-                    && self.queue.head_asleep().is_some() =>
-                {
-                    HoldReason::BehindHead
-                }
-                None => HoldReason::HeldBack,
+            let (shape, is_parked) = (task.shape, task.parked.is_some());
+            let reason = if self.queue.is_asleep(shape) {
+                self.sleep_reason(shape)
+            } else if is_parked {
+                self.queue.known_unfit(shape, self.state.nodes()).unwrap_or(HoldReason::HeldBack)
+            } else if self.rules.unfit == Unfit::WaitAtHead && self.queue.head_asleep().is_some() {
+                HoldReason::BehindHead
+            } else {
+                HoldReason::HeldBack
             };
             actions.push(Action::Hold { task: id, reason });
         }
@@ -405,6 +396,16 @@ impl Core {
         }
     }
 
+    /// Why a sleeping shape fits nowhere; counted again if nodes came or went since it fell asleep.
+    fn sleep_reason(&mut self, shape: ShapeId) -> HoldReason {
+        let nodes = self.state.nodes();
+        self.queue.sleep_reason(shape, nodes).unwrap_or_else(|| {
+            let reason = Refusal::count(nodes, self.state.shape(shape)).reason();
+            self.queue.note_unfit(shape, nodes, reason);
+            reason
+        })
+    }
+
     pub(crate) fn ask(&self, id: TaskId) -> Ask<'_> {
         let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: asked for, but unknown"));
         Ask { id, task, shape: self.state.shape(task.shape) }
@@ -418,7 +419,7 @@ impl Core {
             {
                 return None;
             }
-            match self.queue.known_unfit(shape, self.state.nodes().growth()) {
+            match self.queue.known_unfit(shape, self.state.nodes()) {
                 Some(_) => self.unfit(now, id, actions),
                 None => return Some(id),
             }
@@ -488,27 +489,27 @@ impl Core {
     }
 
     pub(crate) fn unfit(&mut self, now: Instant, id: TaskId, actions: &mut Vec<Action>) {
-        let growth = self.state.nodes().growth();
         let (place, shape) = self.place_of(id);
-        let reason = self.queue.known_unfit(shape, growth).unwrap_or_else(|| {
-            let refusal = Refusal::count(self.state.nodes(), self.state.shape(shape));
+        let nodes = self.state.nodes();
+        let reason = self.queue.known_unfit(shape, nodes).unwrap_or_else(|| {
+            let refusal = Refusal::count(nodes, self.state.shape(shape));
             assert_eq!(refusal.fitting, 0, "{id}: called unfit, but {refusal}");
-            self.queue.note_unfit(shape, growth, refusal.reason());
+            self.queue.note_unfit(shape, nodes, refusal.reason());
             refusal.reason()
         });
         match self.rules.unfit {
             Unfit::WaitAndLetPass | Unfit::WaitAtHead => self.queue.sleep(shape),
-            Unfit::Drop => self.reject(now, id, reason, actions),
+            Unfit::Drop => self.reject(id, reason, actions),
             Unfit::Retry { first, max, factor_permille, tries } => {
                 let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: unknown"));
                 task.failures += 1;
                 let failures = task.failures;
                 if tries > 0 && failures >= tries {
-                    self.reject(now, id, reason, actions);
+                    self.reject(id, reason, actions);
                 } else {
                     let delay = Unfit::delay(first, max, factor_permille, failures);
                     // A delay of nothing would try for ever within one instant.
-                    self.park_at(place, shape, id, now + delay.max(Span(1)));
+                    self.park_at(place, id, now + delay.max(Span(1)));
                 }
             }
         }
@@ -524,11 +525,11 @@ impl Core {
     }
 
     pub(crate) fn park(&mut self, id: TaskId, until: Instant) {
-        let (place, shape) = self.place_of(id);
-        self.park_at(place, shape, id, until);
+        let (place, _) = self.place_of(id);
+        self.park_at(place, id, until);
     }
 
-    fn park_at(&mut self, place: Place, _shape: crate::ids::ShapeId, id: TaskId, until: Instant) {
+    fn park_at(&mut self, place: Place, id: TaskId, until: Instant) {
         self.dequeue(id);
         if let Some(task) = self.state.task_mut(id) {
             task.parked = Some(until);
@@ -536,13 +537,7 @@ impl Core {
         self.queue.park(until, place, id);
     }
 
-    pub(crate) fn reject(
-        &mut self,
-        _now: Instant,
-        id: TaskId,
-        reason: HoldReason,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(crate) fn reject(&mut self, id: TaskId, reason: HoldReason, actions: &mut Vec<Action>) {
         self.dequeue(id);
         let facts = self.ask(id).task.facts(id);
         self.state.forget(id);
@@ -558,7 +553,7 @@ impl Core {
         actions: &mut Vec<Action>,
     ) {
         let facts = self.ask(id).task.facts(id);
-        let node = self.stop(now, id, StopReason::Evicted, actions);
+        let node = self.stop(id, StopReason::Evicted, actions);
         self.changes.push(Change::Interrupted { task: facts, node });
         match then {
             Then::Requeue => self.enqueue(now, id),

@@ -188,8 +188,8 @@ pub struct Nodes {
     tasks: Vec<u32>,
     version: Vec<u64>,
     totals: Vec<Totals>,
-    /// Largest capacity ever seen, for judging whether a task can ever fit.
     growth: u64,
+    membership: u64,
 }
 
 impl Nodes {
@@ -323,6 +323,11 @@ impl Nodes {
     /// Rises whenever any node could take something that it could not take before.
     pub fn growth(&self) -> u64 {
         self.growth
+    }
+
+    /// Rises whenever a node joins, is lost, drains, returns or is updated.
+    pub fn membership(&self) -> u64 {
+        self.membership
     }
 
     /// Sums per zone, in zone order.
@@ -514,6 +519,7 @@ impl Nodes {
         self.status[row] = status;
         self.ready[row] = status == NodeStatus::Ready;
         self.version[row] += 1;
+        self.membership += 1;
         if was_counted != is_counted {
             self.count_capacity(node, is_counted);
         }
@@ -582,6 +588,7 @@ impl Nodes {
             self.count_capacity(node, true);
         }
         self.version[row] += 1;
+        self.membership += 1;
         self.growth += 1;
     }
 

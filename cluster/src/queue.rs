@@ -7,6 +7,7 @@
 use crate::demand::Resource;
 use crate::event::HoldReason;
 use crate::ids::{NodeId, ShapeId, TaskId};
+use crate::nodes::Nodes;
 use crate::rules::QueueOrder;
 use crate::shape::Shape;
 use crate::state::{State, Task};
@@ -40,9 +41,19 @@ impl Place {
 struct Line {
     waiting: BTreeMap<Place, TaskId>,
     is_asleep: bool,
-    /// What was found when the shape last fitted nowhere, and the [growth](crate::nodes::Nodes::growth)
-    /// at that time: as long as nothing grew, it still fits nowhere.
-    unfit: Option<(u64, HoldReason)>,
+    unfit: Option<KnownUnfit>,
+}
+
+/// What was found when a shape last fitted nowhere.
+#[derive(Debug, Clone, Copy)]
+struct KnownUnfit {
+    /// [`Nodes::growth`](crate::nodes::Nodes::growth) at that time: as long as nothing grew, the shape
+    /// still fits nowhere.
+    growth: u64,
+    /// [`Nodes::membership`](crate::nodes::Nodes::membership) at that time: once nodes came or went, the
+    /// reason may be another.
+    membership: u64,
+    reason: HoldReason,
 }
 
 /// All pending tasks.
@@ -129,20 +140,28 @@ impl Queue {
     }
 
     /// Notes that a shape fits nowhere.
-    pub(crate) fn note_unfit(&mut self, shape: ShapeId, growth: u64, reason: HoldReason) {
-        self.line(shape).unfit = Some((growth, reason));
+    pub(crate) fn note_unfit(&mut self, shape: ShapeId, nodes: &Nodes, reason: HoldReason) {
+        let (growth, membership) = (nodes.growth(), nodes.membership());
+        self.line(shape).unfit = Some(KnownUnfit { growth, membership, reason });
     }
 
-    /// Why the shape fits nowhere, if that was found and nothing grew since.
-    pub(crate) fn known_unfit(&self, shape: ShapeId, growth: u64) -> Option<HoldReason> {
-        let (at, reason) = self.lines.get(shape.row())?.unfit?;
-        (at == growth).then_some(reason)
+    /// Why the shape fits nowhere, if that was found and neither capacity nor reasons changed since.
+    pub(crate) fn known_unfit(&self, shape: ShapeId, nodes: &Nodes) -> Option<HoldReason> {
+        let known = self.lines.get(shape.row())?.unfit?;
+        let is_current = known.growth == nodes.growth() && known.membership == nodes.membership();
+        is_current.then_some(known.reason)
     }
 
-    /// Why the shape was last found to fit nowhere, if its line sleeps.
-    pub(crate) fn sleep_reason(&self, shape: ShapeId) -> Option<HoldReason> {
-        let line = self.lines.get(shape.row())?;
-        line.unfit.filter(|_| line.is_asleep).map(|it| it.1)
+    /// Why a sleeping shape was found to fit nowhere, if nodes neither came nor went since. Capacity may
+    /// have grown elsewhere: the shape would be awake if that had helped.
+    pub(crate) fn sleep_reason(&self, shape: ShapeId, nodes: &Nodes) -> Option<HoldReason> {
+        let known = self.lines.get(shape.row())?.unfit?;
+        (known.membership == nodes.membership()).then_some(known.reason)
+    }
+
+    /// Whether the shape's line sleeps.
+    pub(crate) fn is_asleep(&self, shape: ShapeId) -> bool {
+        self.lines.get(shape.row()).is_some_and(|it| it.is_asleep)
     }
 
     /// Puts a line to sleep until a node can take its shape.

@@ -1,7 +1,6 @@
 //! The scheduler trait, and the desk at which a scheduler sits: what it may see and do.
 
-use crate::event::Action;
-use crate::event::Change;
+use crate::event::{Action, Change};
 use crate::ids::{NodeId, TaskId};
 use crate::manager::Core;
 use crate::nodes::DeviceSet;
@@ -171,7 +170,7 @@ impl Desk<'_> {
 
     /// Drops a pending task for good.
     pub fn reject(&mut self, task: TaskId) {
-        self.core.reject(self.now, task, crate::event::HoldReason::HeldBack, self.actions);
+        self.core.reject(task, crate::event::HoldReason::HeldBack, self.actions);
     }
 
     /// Asks for another decision at this moment.
