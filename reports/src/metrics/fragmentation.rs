@@ -1,0 +1,128 @@
+//! Fragmentation: free capacity that the usual mix of tasks cannot use.
+
+use super::{Entry, Metric, Moment, Sampled};
+use crate::column::{Better, Card, Column, Unit};
+use cluster::demand::Resource;
+use cluster::event::Change;
+use cluster::ids::ShapeId;
+use cluster::nodes::Nodes;
+
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Fragmentation::default()) };
+
+/// Only the shapes submitted most often count, so that a sample's cost is bounded.
+const SHAPES_MAX: usize = 32;
+
+const CARD: Card = Card {
+    name: "fragmentation",
+    title: "Fragmentation",
+    definition: "Share of the free capacity that the usual mix of tasks cannot use. For each of the 32 \
+        shapes (sets of tasks that ask for the same) submitted most often so far, the free amount of \
+        the resource on ready nodes that cannot take one more task of that shape, as a share of all \
+        free amount on ready nodes; averaged over shapes by how often each was submitted; averaged \
+        over time from samples. It is 1 when everything free is of no use to anyone and has no value \
+        while nothing is free or nothing was submitted.",
+    source: "Generalises Q. Weng et al., Beware of Fragmentation (FGD), USENIX ATC 2023, \
+        from GPUs to every resource. Differs: shapes are weighted by submissions so far, not taken \
+        from the whole trace beforehand; a node on which a shape fits counts as wholly usable by it, \
+        GPU devices too small for the shape included; tasks without GPU do not make all free GPU a \
+        fragment.",
+};
+
+fn columns() -> Vec<Column> {
+    let column = |resource: Resource| {
+        let column = Column::new(
+            format!("{resource}_fragmented_share"),
+            Unit::Share,
+            Better::Lower,
+            format!("{resource} fragmented"),
+            format!("Share of free {resource} that the usual mix of tasks cannot use, over time."),
+        );
+        if resource == Resource::Cpu { column.headline() } else { column }
+    };
+    Resource::ALL.map(column).to_vec()
+}
+
+fn sample_columns() -> Vec<Column> {
+    let column = |resource: Resource| {
+        Column::new(
+            format!("{resource}_fragmented_share"),
+            Unit::Share,
+            Better::Lower,
+            format!("{resource} fragmented"),
+            format!("Share of free {resource} that the usual mix of tasks cannot use."),
+        )
+    };
+    Resource::ALL.map(column).to_vec()
+}
+
+#[derive(Default)]
+struct Fragmentation {
+    /// Submissions of each shape so far.
+    submitted: Vec<u64>,
+}
+
+/// What is free of each resource on a node.
+pub(super) fn free_of(nodes: &Nodes, node: cluster::ids::NodeId) -> [u64; 4] {
+    let scalar = |it: Resource| nodes.free(it)[node.row()];
+    let gpu = nodes.devices(node).iter().map(|it| u64::from(it.free().0)).sum();
+    [scalar(Resource::Cpu), scalar(Resource::Memory), scalar(Resource::Disk), gpu]
+}
+
+impl Metric for Fragmentation {
+    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
+        for change in changes {
+            if let Change::Queued { task } = change
+                && task.attempts == 0
+            {
+                let row = at.state.shape_of(task.definition).row();
+                if self.submitted.len() <= row {
+                    self.submitted.resize(row + 1, 0);
+                }
+                self.submitted[row] += 1;
+            }
+        }
+    }
+
+    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
+        let mut usual: Vec<(u64, usize)> = self
+            .submitted
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(row, &count)| (count, row))
+            .collect();
+        // Most often first; the older shape first among equals.
+        usual.sort_unstable_by_key(|&(count, row)| (std::cmp::Reverse(count), row));
+        usual.truncate(SHAPES_MAX);
+
+        let nodes = at.state.nodes();
+        let mut free = [0u128; 4];
+        let mut unusable = [0u128; 4];
+        let shapes: Vec<_> = usual
+            .iter()
+            .map(|&(count, row)| (count, at.state.shape(ShapeId(row as u32))))
+            .collect();
+        for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
+            let here = free_of(nodes, node);
+            let weight: u64 = shapes
+                .iter()
+                .filter(|(_, shape)| !nodes.fits(shape, node))
+                .map(|(count, _)| count)
+                .sum();
+            for it in 0..4 {
+                free[it] += u128::from(here[it]);
+                unusable[it] += u128::from(here[it]) * u128::from(weight);
+            }
+        }
+        let weight: u64 = usual.iter().map(|it| it.0).sum();
+        for it in 0..4 {
+            let whole = free[it] * u128::from(weight);
+            out.push((whole > 0).then(|| unusable[it] as f64 / whole as f64));
+        }
+    }
+
+    fn finish(&mut self, _: &Moment<'_>, sampled: &[Sampled], out: &mut Vec<Option<f64>>) {
+        out.extend(sampled.iter().map(Sampled::mean));
+    }
+}

@@ -1,0 +1,49 @@
+//! Makespan: when the last task was over.
+
+use super::{Entry, Metric, Moment, Sampled, none};
+use crate::column::{Better, Card, Column, Unit};
+use cluster::event::Change;
+use cluster::units::Instant;
+
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns, sample_columns: none, build: || Box::new(Makespan::default()) };
+
+const CARD: Card = Card {
+    name: "makespan",
+    title: "Makespan",
+    definition: "Time from the first event of the run to the last end of a task that was on a node. \
+        Compares policies only if all of them finish the same tasks.",
+    source: "The usual definition of scheduling theory (C_max).",
+};
+
+fn columns() -> Vec<Column> {
+    vec![Column::new(
+        "makespan_us",
+        Unit::Us,
+        Better::Lower,
+        "makespan",
+        "Time from the first event to the last end of a task.",
+    )]
+}
+
+#[derive(Default)]
+struct Makespan {
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Metric for Makespan {
+    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
+        self.first = self.first.or(Some(at.now));
+        if changes.iter().any(|it| matches!(it, Change::Ended { node: Some(_), .. })) {
+            self.last = Some(at.now);
+        }
+    }
+
+    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        out.push(match (self.first, self.last) {
+            (Some(first), Some(last)) => Some(last.since(first).0 as f64),
+            _ => None,
+        });
+    }
+}

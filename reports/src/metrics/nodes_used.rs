@@ -1,0 +1,57 @@
+//! Nodes used: how many nodes hold at least one task.
+
+use super::{Entry, Metric, Moment, Sampled};
+use crate::average::TimeMean;
+use crate::column::{Better, Card, Column, Unit};
+use cluster::units::Span;
+
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns, sample_columns, build: || Box::new(NodesUsed::default()) };
+
+const CARD: Card = Card {
+    name: "nodes-used",
+    title: "Nodes used",
+    definition: "Number of nodes with at least one placed task: time-weighted mean over the run, and \
+        the most at any moment. Fewer is cheaper where empty nodes can be given back.",
+    source: "The number of bins of bin packing; the aim of the ECS strategy binpack.",
+};
+
+fn columns() -> Vec<Column> {
+    let nodes = |name: &str, title: &str, summary: &str| {
+        Column::new(name, Unit::Nodes, Better::Lower, title, summary)
+    };
+    vec![
+        nodes("nodes_used_mean", "nodes used, mean", "Nodes with at least one task, over time."),
+        nodes("nodes_used_peak", "nodes used, peak", "Most nodes with at least one task."),
+    ]
+}
+
+fn sample_columns() -> Vec<Column> {
+    let nodes = |name: &str, title: &str, summary: &str| {
+        Column::new(name, Unit::Nodes, Better::Neither, title, summary)
+    };
+    vec![
+        nodes("nodes_used", "nodes used", "Nodes with at least one task."),
+        nodes("nodes_up", "nodes", "Nodes that are not lost."),
+    ]
+}
+
+#[derive(Default)]
+struct NodesUsed {
+    used: TimeMean,
+}
+
+impl Metric for NodesUsed {
+    fn advance(&mut self, at: &Moment<'_>, length: Span) {
+        self.used.hold(u64::from(at.totals.nodes_in_use), length);
+    }
+
+    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
+        out.push(Some(f64::from(at.totals.nodes_in_use)));
+        out.push(Some(f64::from(at.totals.nodes)));
+    }
+
+    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        out.extend([Some(self.used.mean()), Some(self.used.peak())]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Overfull nodes: how many nodes hold more than they offer.
+
+use super::{Entry, Metric, Moment, Sampled};
+use crate::column::{Better, Card, Column, Unit};
+
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Overfull) };
+
+const CARD: Card = Card {
+    name: "overfull",
+    title: "Overfull nodes",
+    definition: "Nodes whose tasks ask for more of some resource or GPU device than the node offers \
+        (capacity times the over-commit factor). No policy can place a task so; it comes from tasks \
+        found running and from capacity that shrank. Counted at sample instants: time-weighted mean \
+        and the most at any sample.",
+    source: "Ours; the ledger's \"over\" of the shared model.",
+};
+
+fn columns() -> Vec<Column> {
+    let nodes = |name: &str, title: &str, summary: &str| {
+        Column::new(name, Unit::Nodes, Better::Lower, title, summary)
+    };
+    vec![
+        nodes(
+            "nodes_overfull_mean",
+            "overfull nodes, mean",
+            "Nodes that hold more than they offer.",
+        ),
+        nodes("nodes_overfull_peak", "overfull nodes, peak", "Most overfull nodes at any sample."),
+    ]
+}
+
+fn sample_columns() -> Vec<Column> {
+    vec![Column::new(
+        "nodes_overfull",
+        Unit::Nodes,
+        Better::Lower,
+        "overfull nodes",
+        "Nodes that hold more than they offer.",
+    )]
+}
+
+struct Overfull;
+
+impl Metric for Overfull {
+    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
+        let nodes = at.state.nodes();
+        out.push(Some(nodes.ids().filter(|&it| nodes.is_overfull(it)).count() as f64));
+    }
+
+    fn finish(&mut self, _: &Moment<'_>, sampled: &[Sampled], out: &mut Vec<Option<f64>>) {
+        out.extend([sampled[0].mean(), sampled[0].peak()]);
+    }
+}
