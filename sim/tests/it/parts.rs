@@ -12,7 +12,7 @@ use cluster::state::State;
 use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu, Span};
 
 /// Takes the first node that fits.
-pub struct FirstFit;
+pub(crate) struct FirstFit;
 
 impl Scheduler for FirstFit {
     fn decide(&mut self, desk: &mut Desk<'_>) {
@@ -30,7 +30,7 @@ impl Scheduler for FirstFit {
 }
 
 /// Does at random everything that a scheduler is allowed to do.
-pub struct Whimsical(pub Chance);
+pub(crate) struct Whimsical(pub(crate) Chance);
 
 impl Scheduler for Whimsical {
     fn decide(&mut self, desk: &mut Desk<'_>) {
@@ -94,13 +94,13 @@ impl Whimsical {
 
 /// Audits the ledger after every step and checks what changes may follow each other.
 #[derive(Default)]
-pub struct Checker {
-    pub steps: u64,
-    pub queued: u64,
-    pub placed: u64,
-    pub adopted: u64,
-    pub interrupted: u64,
-    pub ended: u64,
+pub(crate) struct Checker {
+    pub(crate) steps: u64,
+    pub(crate) queued: u64,
+    pub(crate) placed: u64,
+    pub(crate) adopted: u64,
+    pub(crate) interrupted: u64,
+    pub(crate) ended: u64,
     now: Instant,
 }
 
@@ -140,7 +140,7 @@ impl Observer for Checker {
 }
 
 /// A stream made by a closure.
-pub struct Made<F>(pub F);
+pub(crate) struct Made<F>(pub(crate) F);
 
 impl<F: FnMut() -> Option<Arrival>> ArrivalStream for Made<F> {
     fn next(&mut self) -> Result<Option<Arrival>, StreamError> {
@@ -148,11 +148,11 @@ impl<F: FnMut() -> Option<Arrival>> ArrivalStream for Made<F> {
     }
 }
 
-pub fn cores(count: u64) -> Amounts {
+pub(crate) fn cores(count: u64) -> Amounts {
     Amounts { cpu: MilliCpu::from_cores(count), ..Amounts::default() }
 }
 
-pub fn node(number: u32, zone: &str, amounts: Amounts, gpus: usize) -> Arrival {
+pub(crate) fn node(number: u32, zone: &str, amounts: Amounts, gpus: usize) -> Arrival {
     let spec = NodeSpec {
         name: format!("n{number}"),
         zone: zone.into(),
@@ -163,13 +163,13 @@ pub fn node(number: u32, zone: &str, amounts: Amounts, gpus: usize) -> Arrival {
     Arrival { at: Instant::ZERO, what: What::Node { node: NodeId(number), event } }
 }
 
-pub fn definition(number: u32, demand: Demand) -> Arrival {
+pub(crate) fn definition(number: u32, demand: Demand) -> Arrival {
     let spec = TaskDefinition::single(format!("d{number}"), demand);
     let definition = DefinitionId(number);
     Arrival { at: Instant::ZERO, what: What::Definition { definition, spec } }
 }
 
-pub fn task(id: u64, at: Instant, definition: u32, lifetime: Option<Span>) -> Arrival {
+pub(crate) fn task(id: u64, at: Instant, definition: u32, lifetime: Option<Span>) -> Arrival {
     let submission = Submission {
         task: TaskId(id),
         definition: DefinitionId(definition),
@@ -184,7 +184,7 @@ pub fn task(id: u64, at: Instant, definition: u32, lifetime: Option<Span>) -> Ar
 }
 
 /// A random workload: nodes in three zones that come and go, tasks of all kinds.
-pub fn random_workload(seed: u64) -> Vec<Arrival> {
+pub(crate) fn random_workload(seed: u64) -> Vec<Arrival> {
     let mut chance = Chance::new(seed, Purpose::Tasks, 0);
     let mut arrivals = Vec::new();
     let nodes = 3 + chance.below(10) as u32;
