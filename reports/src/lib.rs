@@ -11,7 +11,14 @@
 pub mod average;
 pub mod collector;
 pub mod column;
+pub mod comparison;
 pub mod durations;
+pub mod exports;
+pub mod figures;
 pub mod group_zones;
+pub mod manifest;
 pub mod metrics;
 pub mod run_report;
+pub mod table;
+pub mod verdict;
+pub mod write;

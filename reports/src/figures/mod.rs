@@ -1,0 +1,25 @@
+//! Figures: one file each, and one list. A figure is drawn once as a [`scene::Scene`] and rendered as
+//! SVG and as PNG.
+//!
+//! To add one: write `figures/x.rs` with an `ENTRY`, and add the two lines `mod x;` and `x::ENTRY`.
+
+pub mod png;
+pub mod scene;
+pub mod svg;
+
+use crate::comparison::Comparison;
+use scene::Scene;
+
+/// All figures, in the order of the page.
+pub const ALL: &[Entry] = &[];
+
+/// A figure in the list.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// File name without ending.
+    pub name: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// Draws it.
+    pub draw: fn(&Comparison) -> Scene,
+}

@@ -1,0 +1,5 @@
+//! What a figure consists of.
+
+/// A drawing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scene {}
