@@ -93,3 +93,44 @@ impl Rank for BestFit {
         self.left.left(ask, state.nodes(), node)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::check;
+
+    #[test]
+    fn takes_the_tightest_node() {
+        check("best-fit", "4/8 2/4 8/16", "2/4", "n1");
+    }
+
+    #[test]
+    fn first_node_wins_a_tie() {
+        check("best-fit", "4/8 4/8", "1/1", "n0");
+        check("best-fit:tie=rank", "4/8~1 4/8~0", "1/1", "n1");
+    }
+
+    #[test]
+    fn norms_differ() {
+        // Left over of 8 cores and 16 GiB, in sixteenths: n0 8+7, n1 2+12, n2 10+2.
+        let nodes = "5/8 2/13 6/3 8/16";
+        check("best-fit:l1", nodes, "1/1", "n2");
+        check("best-fit:l2", nodes, "1/1", "n2");
+        check("best-fit:linf", nodes, "1/1", "n0");
+        check("best-fit:cpu", nodes, "1/1", "n1");
+        check("best-fit:memory", nodes, "1/1", "n2");
+        check("best-fit:disk", nodes, "1/1", "n0");
+    }
+
+    #[test]
+    fn squares_mind_the_worst_resource() {
+        // In sixteenths: n0 8+8 (squares 128), n1 14+1 (squares 197).
+        check("best-fit:l1", "5/9 8/2 8/16", "1/1", "n1");
+        check("best-fit:l2", "5/9 8/2 8/16", "1/1", "n0");
+    }
+
+    #[test]
+    fn keeps_tasks_without_gpus_off_gpu_nodes() {
+        check("best-fit", "4/8+4 6/12", "1/1 1/1+1 4/8", "n1 n0 n1");
+        check("best-fit:gpu", "4/8+4 8/16 4/8+2", "1/1 1/1+1 1/1+2 1/1+0.5", "n1 n2 n0 n2");
+    }
+}

@@ -73,3 +73,28 @@ impl Rank for FirstFit {
 
     fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::check;
+
+    #[test]
+    fn takes_the_first_with_room() {
+        check("first-fit", "1/8 4/1 4/8 8/16", "2/4 2/4 2/4", "n2 n2 n3");
+    }
+
+    #[test]
+    fn goes_back_to_a_node_that_was_left() {
+        check("first-fit", "2/4 2/4", "2/4 2/4 1/1 x0 1/1", "n0 n1 - n0");
+    }
+
+    #[test]
+    fn follows_the_order_from_outside() {
+        check("first-fit:tie=rank", "4/8~2 4/8~0 4/8~1", "3/1 3/1 3/1 1/1", "n1 n2 n0 n1");
+    }
+
+    #[test]
+    fn opens_nodes_only_when_it_must() {
+        check("first-fit:open=first", "1/8 4/8 2/8", "2/1 1/1 1/1 1/1", "n1 n1 n1 n0");
+    }
+}

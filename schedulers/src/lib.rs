@@ -6,8 +6,8 @@
 //! once and built once per run and seed. What a strategy says about itself stands on its
 //! [`card::Card`]; lists, help, reports and the contract tests are made from [`ALL`].
 //!
-//! Several strategies share [`scale`] (amounts of different resources as integer shares) and [`norm`]
-//! (what a node has left, as one number).
+//! Several strategies share [`scale`] (amounts of different resources as integer shares), [`norm`]
+//! (what a node has left, as one number) and [`weights`] (how much each resource counts).
 //!
 //! The crate does no I/O, asks no clock and draws only from the stream it is given. No floating-point
 //! number takes part in a decision.
@@ -23,13 +23,23 @@
 
 pub mod best_fit;
 pub mod card;
+#[cfg(test)]
+mod check;
+pub mod dot_product;
+pub mod ecs;
 pub mod first_fit;
+pub mod next_fit;
 pub mod norm;
+pub mod norm_greedy;
 pub mod per_task;
 pub mod policy;
+pub mod power_of_d;
 pub mod random;
 pub mod rank;
+pub mod round_robin;
 pub mod scale;
+pub mod weights;
+pub mod worst_fit;
 
 use card::Card;
 use policy::{Arguments, Plan, PolicyError};
@@ -46,6 +56,13 @@ pub struct Entry {
 /// All strategies, in the order in which they are listed.
 pub const ALL: &[Entry] = &[
     Entry { card: &random::CARD, plan: random::plan },
+    Entry { card: &round_robin::CARD, plan: round_robin::plan },
     Entry { card: &first_fit::CARD, plan: first_fit::plan },
+    Entry { card: &next_fit::CARD, plan: next_fit::plan },
     Entry { card: &best_fit::CARD, plan: best_fit::plan },
+    Entry { card: &worst_fit::CARD, plan: worst_fit::plan },
+    Entry { card: &dot_product::CARD, plan: dot_product::plan },
+    Entry { card: &norm_greedy::CARD, plan: norm_greedy::plan },
+    Entry { card: &power_of_d::CARD, plan: power_of_d::plan },
+    Entry { card: &ecs::CARD, plan: ecs::plan },
 ];

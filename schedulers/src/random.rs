@@ -58,3 +58,41 @@ impl Rank for Random {
 
     fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{World, check, demand};
+    use crate::policy::Policy;
+    use cluster::ids::TaskId;
+    use cluster::nodes::{NodeCapacity, NodeSpec};
+    use cluster::rules::Rules;
+
+    #[test]
+    fn draws_only_from_nodes_that_fit() {
+        check("random", "1/8 4/1 2/4 8/1", "2/4 2/4", "n2 -");
+    }
+
+    #[test]
+    fn all_nodes_that_fit_are_equally_likely() {
+        let mut seen = [0; 4];
+        let mut world = World::new(Rules::default(), "random".parse::<Policy>().unwrap().build(3));
+        for cores in [4, 1, 4, 4] {
+            world.join(NodeSpec {
+                name: format!("{}", world.manager.state().nodes().len()),
+                capacity: NodeCapacity {
+                    amounts: demand(&format!("{cores}/8")).amounts,
+                    gpus: vec![],
+                },
+                ..NodeSpec::default()
+            });
+        }
+        for task in 0..3000 {
+            let node = world.submit(demand("2/1"), None).unwrap();
+            seen[node.row()] += 1;
+            world.exit(TaskId(task));
+        }
+        // Five standard errors of a binomial with p = 1/3.
+        assert_eq!(seen[1], 0);
+        assert!([0, 2, 3].iter().all(|&it| i32::abs_diff(seen[it], 1000) < 130), "{seen:?}");
+    }
+}

@@ -1,1 +1,7 @@
-//! Tests from outside.
+//! Tests from outside: published packing results, and the recipe for newcomers.
+
+#![allow(clippy::disallowed_methods, reason = "tests read files and variables")]
+
+mod newcomer;
+mod orlib;
+mod packing;

@@ -1,0 +1,131 @@
+//! Dot product: the node whose free amounts point most in the direction of what the task asks for.
+//!
+//! Source: R. Panigrahy, K. Talwar, L. Uyeda, U. Wieder, "Heuristics for vector bin packing", Microsoft
+//! Research, 2011: maximise the weighted dot product of the item and what the bin has left, with the
+//! average demand as weights. Differs in that items come one by one, so that the item is given and the
+//! bin is chosen, and the average is over the tasks known so far; free amounts are shares of the largest
+//! node. The baseline of that name in the FGD paper *minimises* a dot product: another rule.
+//!
+//! Cost: one pass over the nodes, no division, no allocation.
+
+use crate::card::{Card, Parameter};
+use crate::policy::{Arguments, Plan, PolicyError};
+use crate::rank::{Locality, Rank, Tie};
+use crate::scale::Scale;
+use crate::weights::Weights;
+use cluster::event::Change;
+use cluster::ids::NodeId;
+use cluster::scheduler::Ask;
+use cluster::state::State;
+use std::cmp::Reverse;
+
+/// The page of this strategy.
+pub const CARD: Card = Card {
+    name: "dot-product",
+    summary: "the node whose free amounts point most in the direction of what the task asks for",
+    source: "Panigrahy et al., \"Heuristics for vector bin packing\", 2011",
+    differs: "one task at a time; the average demand is that of the tasks known so far",
+    cost: "one pass over the nodes",
+    parameters: &[
+        Parameter {
+            name: "weights",
+            values: "demand|equal",
+            default: "demand",
+            summary: "how much each resource counts: as much as it is asked for in the cluster, or \
+                      all the same",
+        },
+        Parameter::TIE,
+        Parameter::OPEN,
+    ],
+    example: "dot-product:equal",
+};
+
+/// Reads the arguments of a policy.
+///
+/// # Errors
+///
+/// If a value is none of those on the [card](CARD).
+pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    let weights = arguments.word("weights", Weights::WORDS)?;
+    let tie = arguments.word("tie", Tie::WORDS)?;
+    arguments.per_task(DotProduct { weights, tie, scale: Scale::default(), factors: [0; 4] })
+}
+
+/// Largest dot product first.
+#[derive(Debug, Clone)]
+pub struct DotProduct {
+    weights: Weights,
+    tie: Tie,
+    scale: Scale,
+    /// Weight times the share asked for, for the task at hand.
+    factors: [u128; 4],
+}
+
+impl Rank for DotProduct {
+    type Key = Reverse<u128>;
+    type Memory = ();
+
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn memory(&self) {}
+
+    fn recall(&mut self, (): ()) {}
+
+    fn locality(&self, _ask: Ask<'_>) -> Locality {
+        match self.weights {
+            Weights::Equal => Locality::NodeLocal,
+            Weights::Demand => Locality::Global,
+        }
+    }
+
+    fn tie(&self) -> Tie {
+        self.tie
+    }
+
+    fn observe(&mut self, changes: &[Change], _state: &State) {
+        self.scale.observe(changes);
+    }
+
+    fn begin(&mut self, ask: Ask<'_>, state: &State) {
+        self.scale.refresh(state.nodes());
+        let weights = self.weights.of(ask, state.nodes());
+        let asked = self.scale.asked(ask);
+        for (row, factor) in self.factors.iter_mut().enumerate() {
+            *factor = u128::from(weights[row]) * u128::from(self.scale.coarse(asked[row]));
+        }
+    }
+
+    /// Weights have at most 20 bits and [coarse shares](Scale::coarse) 31, so that sums stay below
+    /// 2^84.
+    #[inline]
+    fn key(&self, _ask: Ask<'_>, node: NodeId, state: &State) -> Reverse<u128> {
+        let free = self.scale.free(state.nodes(), node);
+        let product = (0..4).map(|it| self.factors[it] * u128::from(self.scale.coarse(free[it])));
+        Reverse(product.sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::check;
+
+    #[test]
+    fn goes_where_the_wanted_resource_is() {
+        check("dot-product:equal", "8/4 4/16 8/16", "4/1 1/8", "n2 n1");
+        check("dot-product:equal", "8/4 4/16", "4/1 1/8", "n0 n1");
+    }
+
+    #[test]
+    fn weighs_by_demand() {
+        // Memory is asked for four times as much as cpu, so it decides.
+        check("dot-product", "8/4 2/8", "1/2", "n1");
+        check("dot-product:equal", "8/4 2/8", "1/1", "n0");
+    }
+
+    #[test]
+    fn first_node_wins_a_tie() {
+        check("dot-product", "4/8 4/8", "1/1", "n0");
+    }
+}

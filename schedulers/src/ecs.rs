@@ -1,0 +1,335 @@
+//! Amazon ECS: placement strategies in a chain, each of which decides between the nodes that the ones
+//! before it left tied.
+//!
+//! Source: Amazon ECS Developer Guide, "Amazon ECS task placement strategies" and "Service scheduler
+//! concepts"; the API's `PlacementStrategy`. In short:
+//!
+//! * `spread(FIELD)`: the value of the field with the fewest tasks of the task's own set. The set is the
+//!   group: the service, or the task group of a standalone task. Tasks count from the moment they are
+//!   placed. Fields are `instanceId` (alias `host`) and `attribute:NAME`, of which
+//!   `attribute:ecs.availability-zone` is the node's zone.
+//! * `binpack(cpu)`, `binpack(memory)`: the least left of that resource alone, as a plain amount.
+//! * `random`: a uniform draw, which leaves nothing tied.
+//!
+//! Differs where the guide is silent, or says what cannot be copied:
+//!
+//! * Without a chain, zones are balanced first and then nodes, for standalone tasks too: the guide
+//!   documents this for services only.
+//! * Nodes without the attribute are one bucket of their own.
+//! * In ECS every task has a group, if only its family's. A task that has none here is balanced against
+//!   all tasks of the cluster.
+//! * What the chain leaves tied goes to the node that joined first, unless `tie` says otherwise.
+//!
+//! Cost: one pass over the nodes, and one over the nodes that run tasks of the group; for tasks without a
+//! group and an attribute other than the zone, one more over all nodes.
+
+use crate::card::{Card, Parameter};
+use crate::policy::{Arguments, Plan, PolicyError};
+use crate::rank::{Locality, Rank, Tie};
+use cluster::demand::Resource;
+use cluster::ids::{AttributeId, NodeId, ZoneId};
+use cluster::nodes::{Nodes, ZONE};
+use cluster::scheduler::Ask;
+use cluster::state::State;
+use std::fmt;
+
+/// The page of this strategy.
+pub const CARD: Card = Card {
+    name: "ecs",
+    summary: "Amazon ECS: spread, binpack and random in a chain; by default zones, then nodes",
+    source: "Amazon ECS Developer Guide, task placement strategies",
+    differs: "the default holds for standalone tasks too; a task without a group is balanced against \
+              all tasks; ties go to the node that joined first",
+    cost: "one pass over the nodes and one over those that run the group",
+    parameters: &[
+        Parameter {
+            name: "strategy",
+            values: "up to 5 of spread(attribute:NAME), spread(instanceId), spread(host), \
+                     binpack(cpu), binpack(memory), random",
+            default: "spread(attribute:ecs.availability-zone),spread(instanceId)",
+            summary: "the chain, the most important first",
+        },
+        Parameter::TIE,
+        Parameter::OPEN,
+    ],
+    example: "ecs:spread(attribute:ecs.availability-zone),binpack(memory)",
+};
+
+/// ECS takes no more strategies than that.
+const LONGEST_CHAIN: usize = 5;
+
+/// ECS's name of the zone's attribute.
+const ECS_ZONE: &str = "ecs.availability-zone";
+
+/// Reads the arguments of a policy.
+///
+/// # Errors
+///
+/// If a value is none of those on the [card](CARD).
+pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    let chain = arguments.list("strategy", LONGEST_CHAIN, Step::read)?;
+    let tie = arguments.word("tie", Tie::WORDS)?;
+    arguments.per_task(Ecs::new(chain, tie))
+}
+
+/// One strategy of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Fewest tasks of the group in the zone.
+    SpreadZone,
+    /// Fewest tasks of the group on the node.
+    SpreadNode,
+    /// Fewest tasks of the group on nodes with the same value of this attribute.
+    SpreadAttribute(String),
+    /// Least left of this resource.
+    Binpack(Resource),
+    /// A uniform draw.
+    Random,
+}
+
+impl Step {
+    fn read(text: &str) -> Option<Self> {
+        if text == "random" {
+            return Some(Self::Random);
+        }
+        let (kind, rest) = text.split_once('(')?;
+        let field = rest.strip_suffix(')')?.trim();
+        match (kind.trim_end(), field) {
+            ("binpack", "cpu") => Some(Self::Binpack(Resource::Cpu)),
+            ("binpack", "memory") => Some(Self::Binpack(Resource::Memory)),
+            ("spread", "instanceId" | "host") => Some(Self::SpreadNode),
+            ("spread", field) => {
+                let name = field.strip_prefix("attribute:")?;
+                let is_name = (1..=128).contains(&name.len())
+                    && name.chars().all(|it| it.is_ascii_alphanumeric() || "_./-".contains(it));
+                match name {
+                    ECS_ZONE | ZONE => Some(Self::SpreadZone),
+                    _ => is_name.then(|| Self::SpreadAttribute(name.to_owned())),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SpreadZone => write!(f, "spread(attribute:{ECS_ZONE})"),
+            Self::SpreadNode => f.write_str("spread(instanceId)"),
+            Self::SpreadAttribute(name) => write!(f, "spread(attribute:{name})"),
+            Self::Binpack(resource) => write!(f, "binpack({resource})"),
+            Self::Random => f.write_str("random"),
+        }
+    }
+}
+
+/// Lexicographic by the chain.
+#[derive(Debug, Clone)]
+pub struct Ecs {
+    chain: Vec<Step>,
+    tie: Tie,
+    /// For the task at hand, tasks of its set per zone, node, and value of each step's attribute.
+    in_zones: Vec<u64>,
+    on_nodes: Vec<u32>,
+    by_value: [ByValue; LONGEST_CHAIN],
+}
+
+/// Tasks per value of an attribute.
+#[derive(Debug, Clone, Default)]
+struct ByValue {
+    /// `None` if nobody ever named it.
+    attribute: Option<AttributeId>,
+    /// In value order; then those of nodes without it.
+    counts: Vec<u64>,
+}
+
+impl ByValue {
+    fn bucket(&self, nodes: &Nodes, node: NodeId) -> usize {
+        let value = self.attribute.and_then(|it| nodes.value(node, it));
+        value.map_or(self.counts.len() - 1, |it| it.0 as usize)
+    }
+}
+
+impl Ecs {
+    /// The longest chain has five steps; what follows `random` has nothing to decide.
+    fn new(mut chain: Vec<Step>, mut tie: Tie) -> Self {
+        if let Some(at) = chain.iter().position(|it| *it == Step::Random) {
+            chain.truncate(at);
+            tie = Tie::Random;
+        }
+        Self {
+            chain,
+            tie,
+            in_zones: Vec::new(),
+            on_nodes: Vec::new(),
+            by_value: Default::default(),
+        }
+    }
+}
+
+impl Rank for Ecs {
+    type Key = [u64; LONGEST_CHAIN];
+    type Memory = ();
+
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn memory(&self) {}
+
+    fn recall(&mut self, (): ()) {}
+
+    fn locality(&self, ask: Ask<'_>) -> Locality {
+        if self.chain.iter().all(|it| matches!(it, Step::Binpack(_) | Step::Random)) {
+            Locality::NodeLocal
+        } else if ask.task.group.is_some() {
+            Locality::GroupLocal
+        } else {
+            Locality::Global
+        }
+    }
+
+    fn tie(&self) -> Tie {
+        self.tie
+    }
+
+    fn begin(&mut self, ask: Ask<'_>, state: &State) {
+        let nodes = state.nodes();
+        let group = ask.task.group.map(|it| state.group(it));
+        for (step, by_value) in self.chain.iter().zip(&mut self.by_value) {
+            match step {
+                Step::Binpack(_) | Step::Random => {}
+                Step::SpreadZone => {
+                    self.in_zones.clear();
+                    match group {
+                        Some(group) => {
+                            self.in_zones.extend((0..nodes.zone_names().len()).map(|it| {
+                                group.map_or(0, |group| u64::from(group.in_zone(ZoneId(it as u16))))
+                            }))
+                        }
+                        None => self.in_zones.extend(nodes.zone_totals().iter().map(|it| it.tasks)),
+                    }
+                }
+                Step::SpreadNode => {
+                    // Kept all zero between tasks; see `end`.
+                    self.on_nodes.resize(nodes.len(), 0);
+                    for &(node, tasks) in group.flatten().map_or(&[][..], |it| it.on_nodes()) {
+                        self.on_nodes[node.row()] = tasks;
+                    }
+                }
+                Step::SpreadAttribute(name) => {
+                    by_value.attribute = nodes.attribute(name);
+                    let values = by_value.attribute.map_or(0, |it| nodes.value_count(it));
+                    by_value.counts.clear();
+                    by_value.counts.resize(values + 1, 0);
+                    let mut count = |node, tasks: u32| {
+                        let bucket = by_value.bucket(nodes, node);
+                        by_value.counts[bucket] += u64::from(tasks);
+                    };
+                    match group {
+                        Some(group) => group
+                            .map_or(&[][..], |it| it.on_nodes())
+                            .iter()
+                            .for_each(|&(node, tasks)| count(node, tasks)),
+                        None => nodes
+                            .ids()
+                            .zip(nodes.task_counts())
+                            .for_each(|(node, &tasks)| count(node, tasks)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, ask: Ask<'_>, state: &State) {
+        if !self.on_nodes.is_empty()
+            && let Some(group) = ask.task.group.and_then(|it| state.group(it))
+        {
+            for &(node, _) in group.on_nodes() {
+                self.on_nodes[node.row()] = 0;
+            }
+        }
+    }
+
+    #[inline]
+    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> [u64; LONGEST_CHAIN] {
+        let nodes = state.nodes();
+        let mut key = [0; LONGEST_CHAIN];
+        for (at, step) in self.chain.iter().enumerate() {
+            key[at] = match step {
+                Step::SpreadZone => self.in_zones[nodes.zones()[node.row()].row()],
+                Step::SpreadNode => u64::from(match ask.task.group {
+                    Some(_) => self.on_nodes[node.row()],
+                    None => nodes.task_counts()[node.row()],
+                }),
+                Step::SpreadAttribute(_) => {
+                    let by_value = &self.by_value[at];
+                    by_value.counts[by_value.bucket(nodes, node)]
+                }
+                Step::Binpack(resource) => {
+                    nodes.free(*resource)[node.row()] - ask.shape.amounts[resource.row()]
+                }
+                Step::Random => 0,
+            };
+        }
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{check, run};
+
+    #[test]
+    fn by_default_balances_zones_then_nodes() {
+        let nodes = "8/8@a 8/8@a 8/8@b 8/8@c";
+        check("ecs", nodes, "1/1:1 1/1:1 1/1:1 1/1:1 1/1:1", "n0 n2 n3 n1 n2");
+        // Another service is not seen.
+        check("ecs", nodes, "1/1:1 1/1:2 1/1:1", "n0 n0 n2");
+    }
+
+    #[test]
+    fn goes_to_another_zone_when_the_best_has_no_room() {
+        check("ecs", "8/8@a 1/1@b", "1/1:1 1/1:1 1/1:1", "n0 n1 n0");
+    }
+
+    #[test]
+    fn a_task_without_a_group_is_balanced_against_all() {
+        check("ecs", "8/8@a 8/8@a 8/8@b", "1/1 1/1:7 1/1 1/1", "n0 n0 n2 n2");
+        let by_rack = "ecs:spread(attribute:rack)";
+        check(by_rack, "8/8,rack=1 8/8,rack=1 8/8,rack=2", "1/1 1/1 1/1", "n0 n2 n0");
+    }
+
+    #[test]
+    fn binpack_takes_the_plain_amount_of_one_resource() {
+        check("ecs:binpack(cpu)", "4/8 3/8 2/2", "1/1 1/4", "n2 n1");
+        check("ecs:binpack(memory)", "4/8 3/2 2/16", "1/1 1/4", "n1 n0");
+    }
+
+    #[test]
+    fn the_order_of_the_chain_matters() {
+        let nodes = "2/4@a 2/4@b 2/2@b";
+        let tasks = "1/1:1 1/1:1 1/1:1";
+        check("ecs:spread(attribute:zone),binpack(memory)", nodes, tasks, "n2 n0 n2");
+        check("ecs:binpack(memory),spread(attribute:zone)", nodes, tasks, "n2 n2 n0");
+    }
+
+    #[test]
+    fn nodes_without_the_attribute_are_a_bucket() {
+        let nodes = "8/8 8/8,rack=1 8/8 8/8,rack=2";
+        check("ecs:spread(attribute:rack)", nodes, "1/1:1 1/1:1 1/1:1 1/1:1", "n0 n1 n3 n0");
+        check("ecs:spread(attribute:power)", nodes, "1/1:1 1/1:1", "n0 n0");
+    }
+
+    #[test]
+    fn random_leaves_nothing_to_the_rest_of_the_chain() {
+        let with_rest = run("ecs:random,binpack(cpu)", "4/4 8/8 6/6 8/8", "1/1 1/1 1/1 1/1");
+        assert_eq!(with_rest, run("random", "4/4 8/8 6/6 8/8", "1/1 1/1 1/1 1/1"));
+    }
+
+    #[test]
+    fn scratch_is_clean_between_groups() {
+        check("ecs:spread(host)", "8/8 8/8", "1/1:1 1/1:2 1/1:1 1/1:3 x0 1/1:1", "n0 n0 n1 n0 n0");
+    }
+}
