@@ -13,10 +13,18 @@ pub struct Card {
     pub differs: &'static str,
     /// What one decision costs.
     pub cost: &'static str,
-    /// Its parameters. A value without a key belongs to the first one.
+    /// Its parameters, those that all strategies share last.
     pub parameters: &'static [Parameter],
     /// A policy that uses it.
     pub example: &'static str,
+}
+
+impl Card {
+    /// The parameter to which a value without a key belongs: the first, unless that is a shared one.
+    pub fn main_parameter(&self) -> Option<&'static Parameter> {
+        let shared = [Parameter::TIE.name, Parameter::OPEN.name];
+        self.parameters.first().filter(|it| !shared.contains(&it.name))
+    }
 }
 
 /// A parameter of a strategy.

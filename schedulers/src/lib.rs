@@ -38,6 +38,8 @@ pub mod random;
 pub mod rank;
 pub mod round_robin;
 pub mod scale;
+#[cfg(test)]
+mod tests;
 pub mod weights;
 pub mod worst_fit;
 

@@ -6,8 +6,8 @@
 //! value    := word [ "(" anything with balanced parentheses ")" ]
 //! ```
 //!
-//! A value without a key belongs to the strategy's first parameter: `best-fit:cpu` is
-//! `best-fit:norm=cpu`. Blanks around arguments do not count. Unknown names and keys are refused, with
+//! A value without a key belongs to the strategy's [main parameter](Card::main_parameter):
+//! `best-fit:cpu` is `best-fit:norm=cpu`. Blanks around arguments do not count. Unknown names and keys are refused, with
 //! the nearest known ones.
 //!
 //! ```
@@ -223,6 +223,8 @@ fn nearest(found: &str, words: impl Iterator<Item = &'static str>) -> Vec<&'stat
         .filter(|(distance, it)| *distance <= 1 + it.len() / 3 || is_part(&found, it))
         .collect();
     near.sort_unstable();
+    let closest = near.first().map_or(0, |it| it.0);
+    near.retain(|it| it.0 == closest);
     near.truncate(3);
     near.into_iter().map(|it| it.1).collect()
 }
@@ -302,7 +304,7 @@ impl<'t> Arguments<'t> {
                 let name = &self.text[key.clone()];
                 (self.card.parameters.iter().position(|it| it.name == name), key, value)
             }
-            None => ((!self.card.parameters.is_empty()).then_some(0), part.clone(), part),
+            None => (self.card.main_parameter().map(|_| 0), part.clone(), part),
         };
         let Some(parameter) = parameter else {
             let found = &self.text[key.clone()];
@@ -486,7 +488,10 @@ impl<'t> Arguments<'t> {
             text.push(separator);
             separator = ',';
             // A bare number says too little.
-            if row > 0 || value.starts_with(|it: char| it.is_ascii_digit()) {
+            if row > 0
+                || self.card.main_parameter().is_none()
+                || value.starts_with(|it: char| it.is_ascii_digit())
+            {
                 text.push_str(parameter.name);
                 text.push('=');
             }
@@ -527,4 +532,164 @@ fn split(text: &str, range: Range<usize>) -> Result<Vec<Range<usize>>, PolicyErr
     }
     parts.push(start..range.end);
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn canonical(text: &str, want: &str) {
+        let got = match text.parse::<Policy>() {
+            Ok(policy) => policy.to_string(),
+            Err(error) => {
+                let span = error.span();
+                assert!(text.get(span.clone()).is_some(), "{span:?} is not within {text:?}");
+                format!("{error} [{}]", &text[span])
+            }
+        };
+        assert_eq!(got, want, "{text}");
+    }
+
+    #[test]
+    fn policies_print_as_we_write_them() {
+        for (text, want) in [
+            ("best-fit", "best-fit"),
+            ("best-fit:cpu", "best-fit:cpu"),
+            ("best-fit:norm=l1", "best-fit"),
+            ("best-fit:norm=l2,tie=random", "best-fit:l2,tie=random"),
+            (" best-fit : tie = random , cpu ", "best-fit:cpu,tie=random"),
+            ("power-of-d:d=2", "power-of-d"),
+            ("power-of-d:d=02", "power-of-d"),
+            ("power-of-d:3", "power-of-d:d=3"),
+            ("power-of-d:tie=index,d=3", "power-of-d:d=3,tie=index"),
+            ("first-fit:tie=rank", "first-fit:tie=rank"),
+            ("worst-fit:open=first", "worst-fit:open=first"),
+            ("ecs", "ecs"),
+            ("ecs:spread(attribute:ecs.availability-zone),spread(host)", "ecs"),
+            (
+                "ecs:spread(attribute:zone),binpack(memory)",
+                "ecs:spread(attribute:ecs.availability-zone),binpack(memory)",
+            ),
+            ("ecs:tie=rank, strategy=random", "ecs:random,tie=rank"),
+            ("ecs:spread( attribute:a/b.c-d_e )", "ecs:spread(attribute:a/b.c-d_e)"),
+        ] {
+            canonical(text, want);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, want) in [
+            ("", "column 1: here the name of a policy is missing []"),
+            (":cpu", "column 1: here the name of a policy is missing []"),
+            ("bestfit", "column 1: \"bestfit\" is no policy; did you mean best-fit? [bestfit]"),
+            ("BEST-FIT", "column 1: \"BEST-FIT\" is no policy; did you mean best-fit? [BEST-FIT]"),
+            (
+                "fit",
+                "column 1: \"fit\" is no policy; did you mean one of best-fit, next-fit? \
+                 [fit]",
+            ),
+            ("quux", "column 1: \"quux\" is no policy [quux]"),
+            ("best-fit:", "column 10: here an argument is missing []"),
+            ("best-fit:cpu,", "column 14: here an argument is missing []"),
+            ("best-fit:norm=", "column 15: here a value is missing []"),
+            (
+                "best-fit:cpus",
+                "column 10: norm of best-fit is \"cpus\", which is not l1 or l2 or linf or cpu or memory \
+                 or disk or gpu; did you mean cpu? [cpus]",
+            ),
+            (
+                "best-fit: tei=rank",
+                "column 11: \"tei\" is no parameter of best-fit, which has norm, tie, open; did you \
+                 mean tie? [tei]",
+            ),
+            ("best-fit:cpu,norm=l2", "column 19: norm is given more than once [l2]"),
+            ("random:cpu", "column 8: \"cpu\" is no parameter of random, which has open [cpu]"),
+            ("power-of-d:d=0", "column 14: d of power-of-d is \"0\", which is not 1 to 1000 [0]"),
+            (
+                "power-of-d:d=-1",
+                "column 14: d of power-of-d is \"-1\", which is not 1 to 1000 [-1]",
+            ),
+            ("ecs:spread(host", "column 11: this parenthesis has no partner [(]"),
+            ("ecs:spread(host))", "column 17: this parenthesis has no partner [)]"),
+            (
+                "ecs:random,random,random,random,random,random",
+                "column 40: strategy is given more than 5 times [random]",
+            ),
+            (
+                "ecs:binpack(disk)",
+                "column 5: strategy of ecs is \"binpack(disk)\", which is not up to 5 of \
+                 spread(attribute:NAME), spread(instanceId), spread(host), binpack(cpu), \
+                 binpack(memory), random [binpack(disk)]",
+            ),
+        ] {
+            canonical(text, want);
+        }
+    }
+
+    /// Texts that are made of the words of policies, so that many of them are nearly right.
+    fn nearly() -> impl Strategy<Value = String> {
+        let mut words: Vec<String> =
+            [":", ",", "=", "(", ")", " ", "é", "d=7", "attribute:a"].map(str::to_owned).into();
+        for entry in ALL {
+            words.push(entry.card.name.to_owned());
+            words.push(format!("{}:", entry.card.name));
+            for parameter in entry.card.parameters {
+                words.push(format!("{}=", parameter.name));
+                words.extend(parameter.values.split(['|', ',']).map(|it| it.trim().to_owned()));
+            }
+        }
+        prop::collection::vec(prop::sample::select(words), 0..7).prop_map(|it| it.concat())
+    }
+
+    /// Well-formed policies of all strategies.
+    fn right() -> impl Strategy<Value = String> {
+        let entry = prop::sample::select(ALL.to_vec());
+        entry.prop_flat_map(|entry| {
+            let mut all: Vec<BoxedStrategy<Option<String>>> = Vec::new();
+            for parameter in entry.card.parameters {
+                let name = parameter.name;
+                let values: Vec<String> = match parameter.values {
+                    words if words.contains('|') => words.split('|').map(str::to_owned).collect(),
+                    _ => vec![parameter.default.to_owned()],
+                };
+                let value = prop::sample::select(values).prop_map(move |it| match it {
+                    list if list.contains('(') => list,
+                    it => format!("{name}={it}"),
+                });
+                all.push(prop::option::of(value).boxed());
+            }
+            (all, Just(entry.card.name)).prop_map(|(arguments, name)| {
+                let arguments: Vec<String> = arguments.into_iter().flatten().collect();
+                match arguments.is_empty() {
+                    true => name.to_owned(),
+                    false => format!("{name}:{}", arguments.join(",")),
+                }
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_policy_or_a_placed_error(text in prop_oneof![nearly(), ".{0,40}"]) {
+            match text.parse::<Policy>() {
+                Ok(policy) => {
+                    let again: Policy = policy.to_string().parse().unwrap();
+                    prop_assert_eq!(again.to_string(), policy.to_string());
+                }
+                Err(error) => prop_assert!(text.get(error.span()).is_some(), "{:?}", error),
+            }
+        }
+
+        #[test]
+        fn what_is_printed_reads_as_the_same(text in right()) {
+            let policy: Policy = text.parse().unwrap();
+            let again: Policy = policy.to_string().parse().unwrap();
+            prop_assert_eq!(&again, &policy);
+            prop_assert_eq!(again.to_string(), policy.to_string());
+            prop_assert_eq!(again.card().name, policy.card().name);
+        }
+    }
 }
