@@ -285,3 +285,75 @@ impl std::fmt::Debug for Collector {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{run, run_with};
+
+    /// A task a second, each running for one second, for a long time.
+    fn long_script(secs: u32) -> String {
+        let mut script = "rules autostart\n0 node a z1 2/4\n".to_owned();
+        for it in 0..secs {
+            script += &format!("{it} submit {it} 2/4\n{}.5 exit {it} 0\n", it);
+        }
+        script + &format!("{secs} end")
+    }
+
+    #[test]
+    fn samples_thin_out_instead_of_growing() {
+        let config = CollectorConfig { samples_max: 16, ..CollectorConfig::default() };
+        let report = run_with(&long_script(100), config);
+        let times: Vec<u64> = report.samples.rows.iter().map(|it| it.time_us / 1_000_000).collect();
+        assert_eq!(times, [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100]);
+        // Each sample sees the second's task in its place.
+        assert_eq!(report.samples.series("cpu_allocated_share")[1].1, Some(1.0));
+        assert_eq!(report.value("cpu_allocated_share"), Some(0.5));
+    }
+
+    #[test]
+    fn a_known_horizon_spaces_samples_from_the_start() {
+        let horizon = Some(Instant::from_secs(100));
+        let config = CollectorConfig { samples_max: 16, horizon, ..CollectorConfig::default() };
+        let report = run_with(&long_script(100), config);
+        let times: Vec<u64> = report.samples.rows.iter().map(|it| it.time_us).collect();
+        assert_eq!(times[..3], [0, 12_500_000, 25_000_000]);
+        assert_eq!(times.len(), 9);
+    }
+
+    #[test]
+    fn a_long_silence_costs_no_more_than_a_full_table() {
+        let report = run("0 node a z1 2/4\n0 submit 1 2/4\n30000000 end");
+        assert!(report.samples.rows.len() <= 512, "{}", report.samples.rows.len());
+        assert_eq!(report.samples.rows.last().map(|it| it.time_us), Some(30_000_000_000_000));
+    }
+
+    #[test]
+    fn time_counts_from_the_first_event() {
+        let report = run("50 node a z1 2/4\n50 submit 1 2/4\n60 end");
+        assert_eq!((report.start, report.end), (Instant::from_secs(50), Instant::from_secs(60)));
+        assert_eq!(report.value("cpu_allocated_share"), Some(1.0));
+        assert_eq!(report.samples.rows[0].time_us, 50_000_000);
+    }
+
+    #[test]
+    fn every_column_has_its_own_name_and_text() {
+        let report = run("0 node a z1 2/4\n1 end");
+        let mut names: Vec<&str> = report.columns.iter().map(|it| it.name.as_str()).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for it in report.columns.iter().chain(&report.samples.columns) {
+            assert!(!it.title.is_empty() && it.summary.ends_with('.'), "{}", it.name);
+        }
+        for entry in metrics::ALL {
+            assert!(entry.card.definition.ends_with('.') && entry.card.source.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn the_same_run_gives_the_same_report() {
+        assert_eq!(run(&long_script(30)), run(&long_script(30)));
+    }
+}

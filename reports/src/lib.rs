@@ -18,7 +18,10 @@ pub mod figures;
 pub mod group_zones;
 pub mod manifest;
 pub mod metrics;
+pub mod number;
 pub mod run_report;
+#[cfg(test)]
+mod scenario;
 pub mod table;
 pub mod verdict;
 pub mod write;

@@ -73,3 +73,50 @@ impl Metric for Allocation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{check, run};
+
+    #[test]
+    fn shares_are_of_capacity_time_and_starting_tasks_count() {
+        // 2 of 8 cores for 10 s, none for 10 s; 4 of 16 GiB likewise.
+        check(
+            "0 node a z1 4/8
+             0 node b z2 4/8
+             0 submit 1 2/4
+             5 start 1
+             10 exit 1 0
+             20 end",
+            &[
+                ("cpu_allocated_share", "0.125"),
+                ("cpu_allocated_share_peak", "0.25"),
+                ("memory_allocated_share", "0.125"),
+                ("disk_allocated_share", "-"),
+                ("gpu_allocated_share_peak", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn lost_capacity_is_not_waited_for() {
+        // 4 of 8 cores for 10 s, then 4 of 4 for 10 s: 80 of 120 core seconds.
+        let report = run("0 node a z1 4/8
+             0 node b z2 4/8
+             0 submit 1 4/8 @a
+             10 lose b
+             20 end");
+        assert_eq!(report.value("cpu_allocated_share"), Some(80.0 / 120.0));
+        assert_eq!(report.zones[0].allocated_share[0], Some(1.0));
+        assert_eq!(report.zones[1].allocated_share[0], Some(0.0));
+        assert_eq!(report.zones[1].nodes_mean, 0.5);
+    }
+
+    #[test]
+    fn a_run_of_no_length_shows_its_last_moment() {
+        check(
+            "0 node a z1 4/8/4\n0 submit 1 1/2/0.5\n0 end",
+            &[("cpu_allocated_share", "0.25"), ("gpu_allocated_share", "0.125")],
+        );
+    }
+}

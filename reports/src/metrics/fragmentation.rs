@@ -126,3 +126,54 @@ impl Metric for Fragmentation {
         out.extend(sampled.iter().map(Sampled::mean));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn what_the_usual_task_cannot_use_is_a_fragment() {
+        // Two shapes, submitted once each: 3 cores and 1 core. Free are 1 core on a and 4 on b.
+        // The first cannot use the core on a: 1/5; the second can use all: (1/5 + 0) / 2.
+        check(
+            "0 node a z1 4/8
+             0 node b z1 4/8
+             0 submit 1 3/3 @a
+             0 submit 2 1/1 @b
+             10 end",
+            &[("cpu_fragmented_share", "0.125"), ("gpu_fragmented_share", "-")],
+        );
+    }
+
+    #[test]
+    fn shapes_count_as_often_as_they_came() {
+        // Free: 1 on a. Three tasks of 1 core, one of 2: only the latter does not fit.
+        check(
+            "0 node a z1 6/60
+             0 submit 1 1/1
+             0 submit 2 1/1
+             0 submit 3 1/1
+             0 submit 4 2/1
+             10 end",
+            &[("cpu_fragmented_share", "0.25")],
+        );
+    }
+
+    #[test]
+    fn nothing_free_or_nobody_there_has_no_value() {
+        check("0 node a z1 4/8\n9 end", &[("cpu_fragmented_share", "-")]);
+        check("0 node a z1 4/8\n0 submit 1 4/8\n9 end", &[("cpu_fragmented_share", "-")]);
+    }
+
+    #[test]
+    fn gpus_too_small_for_the_task_are_no_use() {
+        // Half a device is free, whole devices are asked for.
+        check(
+            "0 node a z1 8/8/1
+             0 submit 1 1/1/0.5
+             0 submit 2 1/1/1
+             10 end",
+            &[("gpu_fragmented_share", "0.5")],
+        );
+    }
+}

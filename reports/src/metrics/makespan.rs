@@ -47,3 +47,32 @@ impl Metric for Makespan {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn the_last_end_counts_from_the_first_event() {
+        check(
+            "rules autostart
+             10 node a z1 2/4
+             11 submit 1 2/4
+             12 submit 2 2/4
+             15 exit 1 0
+             20 cancel 2
+             90 end",
+            &[("makespan_us", "10000000")],
+        );
+        // Task 2 was never on a node: its end is not work.
+        check(
+            "rules autostart
+             10 node a z1 2/4
+             11 submit 1 2/4
+             12 submit 2 2/4
+             14 cancel 2
+             90 end",
+            &[("makespan_us", "-")],
+        );
+    }
+}

@@ -55,3 +55,22 @@ impl Metric for NodesUsed {
         out.extend([Some(self.used.mean()), Some(self.used.peak())]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn a_node_is_used_while_it_holds_a_task() {
+        check(
+            "rules autostart
+             0 node a z1 2/4
+             0 node b z1 2/4
+             0 submit 1 2/4
+             0 submit 2 2/4
+             5 exit 1 0
+             20 end",
+            &[("nodes_used_mean", "1.25"), ("nodes_used_peak", "2")],
+        );
+    }
+}

@@ -52,3 +52,22 @@ impl Metric for Overfull {
         out.extend([sampled[0].mean(), sampled[0].peak()]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn residents_can_be_too_many() {
+        check(
+            "0 node a z1 2/4
+             0 node b z1 2/4
+             0 adopt 1 2/4 a
+             0 adopt 2 1/1 a
+             5 exit 2 0
+             20 end",
+            &[("nodes_overfull_mean", "0.25"), ("nodes_overfull_peak", "1")],
+        );
+        check("0 node a z1 2/4\n0 submit 1 2/4\n9 end", &[("nodes_overfull_peak", "0")]);
+    }
+}

@@ -73,6 +73,7 @@ impl Metric for Slowdown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::check;
 
     #[test]
     fn short_runs_are_bounded() {
@@ -82,5 +83,33 @@ mod tests {
             let got = bounded_slowdown_milli(Span::from_secs(response), Span::from_secs(run));
             assert_eq!(got, want, "{response} s for {run} s");
         }
+    }
+
+    #[test]
+    fn waits_and_lost_work_slow_a_task_down() {
+        // Task 1: 20 s of 20 s. Task 2: waited 20 s, ran 20 s: 2. Task 3 is still there.
+        check(
+            "rules autostart
+             0 node a z1 2/4
+             0 submit 1 2/4
+             0 submit 2 2/4
+             20 exit 1 0
+             40 exit 2 1
+             40 submit 3 2/4
+             60 end",
+            &[("slowdown_mean", "1.5")],
+        );
+        // Lost after 15 s, ran 15 s from 15 s on: 30 s for 15 s.
+        check(
+            "rules autostart
+             0 node a z1 2/4
+             0 node b z1 2/4
+             0 submit 1 2/4
+             15 lose a
+             30 exit 1 0
+             60 end",
+            &[("slowdown_mean", "2")],
+        );
+        check("0 node a z1 2/4\n9 end", &[("slowdown_mean", "-"), ("slowdown_p99", "-")]);
     }
 }

@@ -57,3 +57,25 @@ impl Metric for StartLatency {
         out.extend([self.all.mean(), self.all.quantile(0.5), self.all.quantile(0.99)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn starts_count_from_submission_and_once() {
+        // Task 1 runs after 3 s; task 2 never runs; the second start of task 1 is another matter.
+        check(
+            "0 node a z1 2/4
+             0 submit 1 2/4
+             0 submit 2 2/4
+             3 start 1
+             5 lose a
+             6 back a
+             9 start 1
+             20 end",
+            &[("start_latency_us_mean", "3000000")],
+        );
+        check("0 node a z1 2/4\n0 submit 1 2/4\n9 end", &[("start_latency_us_p99", "-")]);
+    }
+}

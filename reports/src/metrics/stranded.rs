@@ -98,3 +98,33 @@ impl Metric for Stranded {
         out.extend(sampled.iter().map(Sampled::mean));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn what_is_free_beside_something_scarcer_is_stranded() {
+        // On a: half the cpu free, no memory: 2 of 8 cores stranded. b is empty: nothing stranded.
+        check(
+            "0 node a z1 4/8
+             0 node b z1 4/8
+             0 submit 1 2/8 @a
+             10 end",
+            &[
+                ("cpu_stranded_share", "0.25"),
+                ("memory_stranded_share", "0"),
+                ("disk_stranded_share", "-"),
+                ("gpu_stranded_share", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_resource_that_nobody_asks_for_is_not_stranded() {
+        check(
+            "0 node a z1 4/8/2\n0 submit 1 4/4\n9 end",
+            &[("gpu_stranded_share", "-"), ("memory_stranded_share", "0.5")],
+        );
+    }
+}

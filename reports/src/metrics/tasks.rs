@@ -148,3 +148,62 @@ impl Metric for Tasks {
         out.extend(counts.map(|it| Some(it as f64)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{check, run};
+
+    #[test]
+    fn every_task_is_counted_once() {
+        check(
+            "rules autostart
+             0 node a z1 2/4
+             0 node b z1 2/4
+             0 adopt 9 1/1 b end-on-loss
+             0 submit 1 2/4 @a
+             0 submit 2 1/1 @b end-on-loss
+             0 submit 3 2/4 @a
+             1 submit 4 2/4 @a
+             2 lose b
+             4 exit 1 3
+             6 cancel 4
+             8 exit 3 0
+             9 submit 5 8/8
+             20 end",
+            &[
+                ("tasks_submitted", "5"),
+                ("tasks_adopted", "1"),
+                ("tasks_placed", "3"),
+                ("tasks_unplaced", "1"),
+                ("tasks_finished", "2"),
+                ("tasks_failed", "1"),
+                ("tasks_dropped", "0"),
+                ("tasks_cancelled", "1"),
+                ("tasks_killed", "2"),
+                ("tasks_unfinished", "1"),
+                ("interruptions", "2"),
+                ("evictions", "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn dropped_tasks_are_unplaced() {
+        check(
+            "rules drop
+             0 node a z1 2/4
+             0 submit 1 2/4
+             1 submit 2 2/4
+             20 end",
+            &[("tasks_dropped", "1"), ("tasks_unplaced", "1"), ("tasks_unfinished", "1")],
+        );
+    }
+
+    #[test]
+    fn samples_show_the_queue() {
+        let report = run("0 node a z1 2/4\n0 submit 1 2/4\n0 submit 2 2/4\n2 cancel 1\n3 end");
+        let pending: Vec<_> =
+            report.samples.series("tasks_pending").into_iter().map(|it| it.1.unwrap()).collect();
+        assert_eq!(pending, [1.0, 1.0, 0.0, 0.0]);
+    }
+}

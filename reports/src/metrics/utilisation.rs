@@ -73,3 +73,24 @@ impl Metric for Utilisation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn only_running_tasks_count() {
+        check(
+            "0 node a z1 4/8
+             0 submit 1 2/4
+             5 start 1
+             10 exit 1 0
+             20 end",
+            &[
+                ("cpu_utilised_share", "0.125"),
+                ("cpu_utilised_share_peak", "0.5"),
+                ("gpu_utilised_share", "-"),
+            ],
+        );
+    }
+}

@@ -107,3 +107,72 @@ impl Metric for Wait {
         Some(self.ecdf.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{check, run};
+
+    /// One node with room for one task at a time.
+    const ONE_AT_A_TIME: &str = "
+        rules autostart
+        0 node a z1 2/4
+        0 submit 1 2/4
+        0 submit 2 2/4
+        5 submit 3 2/4
+        10 exit 1 0
+        30 exit 2 0
+        40 submit 4 2/4
+        60 end";
+
+    #[test]
+    fn waits_run_from_submission_to_first_placement() {
+        // 0 s, 10 s, 25 s; task 4 has waited 20 s and waits on.
+        check(
+            ONE_AT_A_TIME,
+            &[("wait_us_mean", "13750000"), ("wait_us_max", "25000000"), ("wait_open_tasks", "1")],
+        );
+        let p50 = run(ONE_AT_A_TIME).value("wait_us_p50").unwrap();
+        assert!((10e6..=10.01e6).contains(&p50), "{p50}");
+    }
+
+    #[test]
+    fn a_second_placement_is_no_second_wait() {
+        check(
+            "rules autostart
+             0 node a z1 2/4
+             0 submit 1 2/4
+             5 lose a
+             9 back a
+             20 end",
+            &[("wait_us_mean", "0"), ("wait_us_max", "0"), ("wait_open_tasks", "0")],
+        );
+    }
+
+    #[test]
+    fn cancelled_dropped_and_adopted_tasks_have_no_wait() {
+        check(
+            "rules drop
+             0 node a z1 2/4
+             0 adopt 1 2/4 a
+             1 submit 2 2/4
+             9 end",
+            &[("wait_us_mean", "-"), ("wait_us_p99", "-"), ("wait_open_tasks", "0")],
+        );
+        check(
+            "0 node a z1 2/4
+             0 adopt 1 2/4 a
+             1 submit 2 2/4
+             4 cancel 2
+             9 end",
+            &[("wait_us_mean", "-"), ("wait_open_tasks", "0")],
+        );
+    }
+
+    #[test]
+    fn the_distribution_holds_every_wait() {
+        let points = run(ONE_AT_A_TIME).wait_ecdf;
+        let shares: Vec<f64> = points.iter().map(|it| it.share).collect();
+        assert_eq!(shares, [0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(points[0].value_us, 0);
+    }
+}

@@ -95,3 +95,68 @@ impl Metric for ZoneBalance {
         out.push(it.worst.map(f64::from).filter(|_| has_zones));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::run_report::Grouping;
+    use crate::scenario::{check, run};
+
+    #[test]
+    fn services_are_compared_over_zones() {
+        // Skew 2 (3, 1) for 10 s, then 1 (2, 1) for 10 s. The job's group does not count.
+        check(
+            "rules autostart
+             0 node a z1 9/9
+             0 node b z2 9/9
+             0 submit 1 1/1 g1 service @a
+             0 submit 2 1/1 g1 service @a
+             0 submit 3 1/1 g1 service @a
+             0 submit 4 1/1 g1 service @b
+             0 submit 5 1/1 g2 @a
+             0 submit 6 1/1 g2 @a
+             10 cancel 1
+             20 end",
+            &[("zone_skew_tasks_mean", "1.5"), ("zone_skew_tasks_max", "2")],
+        );
+    }
+
+    #[test]
+    fn without_services_all_groups_count_and_that_is_said() {
+        let report = run("0 node a z1 9/9
+             0 node b z2 9/9
+             0 submit 1 1/1 g1 @a
+             0 submit 2 1/1 g1 @a
+             0 submit 3 1/1 g2 @a
+             0 submit 4 1/1 g2 @b
+             0 submit 5 1/1 g3 @b
+             20 end");
+        assert_eq!(report.value("zone_skew_tasks_mean"), Some(1.0));
+        assert_eq!(report.grouping, Grouping::Groups);
+        assert!(report.notes[0].starts_with("The run has no service"), "{:?}", report.notes);
+    }
+
+    #[test]
+    fn a_lost_zone_is_not_the_emptiest() {
+        check(
+            "0 node a z1 9/9
+             0 node b z2 9/9
+             0 node c z3 9/9
+             0 lose c
+             0 submit 1 1/1 g1 service @a
+             0 submit 2 1/1 g1 service @b
+             10 back c
+             20 end",
+            &[("zone_skew_tasks_mean", "0.5"), ("zone_skew_tasks_max", "1")],
+        );
+    }
+
+    #[test]
+    fn one_zone_has_no_balance() {
+        let report = run("0 node a z1 9/9
+             0 submit 1 1/1 g1 service
+             0 submit 2 1/1 g1 service
+             20 end");
+        assert_eq!(report.value("zone_skew_tasks_max"), None);
+        assert!(report.notes[0].contains("one zone only"), "{:?}", report.notes);
+    }
+}

@@ -99,3 +99,42 @@ impl Metric for ZoneExposure {
         out.push(it.worst.map(|it| it as f64 / ONE as f64).filter(|_| has_zones));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{check, run};
+
+    #[test]
+    fn exposure_is_the_share_in_the_fullest_zone() {
+        // (3, 1): 3/4. After 10 s (2, 1): 2/3; at 20 s one task alone is no service to spread.
+        let report = run("rules autostart
+             0 node a z1 9/9
+             0 node b z2 9/9
+             0 submit 1 1/1 g1 service @a
+             0 submit 2 1/1 g1 service @a
+             0 submit 3 1/1 g1 service @a
+             0 submit 4 1/1 g1 service @b
+             10 cancel 1
+             20 cancel 2
+             20 cancel 3
+             40 end");
+        let mean = report.value("zone_exposure_share_mean").unwrap();
+        assert!((mean - (0.75 + 2.0 / 3.0) / 2.0).abs() < 1e-9, "{mean}");
+        assert_eq!(report.value("zone_exposure_share_max"), Some(0.75));
+    }
+
+    #[test]
+    fn what_did_not_last_does_not_count() {
+        // Both tasks of g1 start in z1, and one moves on at the same instant.
+        check(
+            "0 node a z1 9/9
+             0 node b z2 9/9
+             0 adopt 1 1/1 a g1 service
+             0 adopt 2 1/1 a g1 service
+             0 cancel 2
+             0 adopt 3 1/1 b g1 service
+             10 end",
+            &[("zone_exposure_share_max", "0.5")],
+        );
+    }
+}

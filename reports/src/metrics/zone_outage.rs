@@ -155,3 +155,66 @@ impl Metric for ZoneOutage {
         out.push(self.worst[row]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::check;
+
+    #[test]
+    fn an_outage_takes_the_share_in_its_zone() {
+        // g1 loses 2 of 3, g2 none of 2. b alone is not the zone.
+        check(
+            "rules autostart
+             0 node a z1 9/9
+             0 node b z1 9/9
+             0 node c z2 9/9
+             0 submit 1 1/1 g1 service @a
+             0 submit 2 1/1 g1 service @b
+             0 submit 3 1/1 g1 service @c
+             0 submit 4 1/1 g2 service @c
+             0 submit 5 1/1 g2 service @c
+             10 lose a
+             10 lose b
+             20 end",
+            &[
+                ("zone_outages", "1"),
+                ("zone_outage_lost_share_mean", "0.3333333333333333"),
+                ("zone_outage_lost_share_max", "0.6666666666666666"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_zone_that_keeps_a_node_is_not_out() {
+        check(
+            "0 node a z1 9/9
+             0 node b z1 9/9
+             0 submit 1 1/1 g1 service @a
+             0 submit 2 1/1 g1 service @a
+             10 lose a
+             20 end",
+            &[
+                ("zone_outages", "0"),
+                ("zone_outage_lost_share_mean", "-"),
+                ("zone_outage_lost_share_max", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn nodes_lost_one_after_the_other_lose_only_what_is_left() {
+        // At 10 s the zone still has b; at 11 s it is out, and takes 1 of the 2 tasks then placed.
+        check(
+            "0 node a z1 9/9
+             0 node b z1 9/9
+             0 node c z2 9/9
+             0 submit 1 1/1 g1 service @a end-on-loss
+             0 submit 2 1/1 g1 service @b
+             0 submit 3 1/1 g1 service @c
+             10 lose a
+             11 lose b
+             20 end",
+            &[("zone_outages", "1"), ("zone_outage_lost_share_max", "0.5")],
+        );
+    }
+}
