@@ -106,6 +106,11 @@ impl Manager {
         &self.core.state
     }
 
+    /// The cluster as it stands, when the manager is done.
+    pub fn into_state(self) -> State {
+        self.core.state
+    }
+
     /// The options it runs under.
     pub fn rules(&self) -> &Rules {
         &self.core.rules

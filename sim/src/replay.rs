@@ -4,22 +4,12 @@
 use cluster::arrival::{Arrival, TaskArrival, What};
 use cluster::event::{Action, Event, Report};
 use cluster::ids::{DefinitionId, TaskId};
-use cluster::journal::{Fingerprint, Input, Record};
+use cluster::journal::{Input, Record};
 use cluster::manager::Manager;
 use cluster::observer::Observer;
+use cluster::state::State;
 use cluster::units::{Instant, Span};
 use std::collections::BTreeMap;
-
-/// What verifying a journal found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// Records fed back, the differing one included.
-    pub records: u64,
-    /// The hash over the manager's own records.
-    pub fingerprint: Fingerprint,
-    /// The first record whose actions differ.
-    pub difference: Option<Box<Difference>>,
-}
 
 /// A record that the manager answered otherwise than the journal says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +65,11 @@ impl<'a> Verifier<'a> {
     /// The manager as it stands.
     pub fn manager(&self) -> &Manager {
         &self.manager
+    }
+
+    /// The cluster's last state, when there is nothing more to feed.
+    pub fn into_state(self) -> State {
+        self.manager.into_state()
     }
 
     /// Number of records fed so far.

@@ -13,6 +13,7 @@ use cluster::manager::Manager;
 use cluster::observer::Observer;
 use cluster::rules::Rules;
 use cluster::scheduler::Scheduler;
+use cluster::state::State;
 use cluster::units::{Instant, Span};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -196,7 +197,7 @@ const PROGRESS_EVERY: u64 = 4096;
 /// nothing, with no task having anything ahead of it, the run is over: it would go on like that for ever.
 const IDLE_MAX: u64 = 1000;
 
-/// Runs a workload under a policy to its end.
+/// Runs a workload under a policy to its end. The cluster's last state comes with the outcome.
 ///
 /// # Errors
 ///
@@ -208,7 +209,7 @@ pub fn run(
     scheduler: Box<dyn Scheduler>,
     observer: &mut dyn Observer,
     hooks: &mut dyn Hooks,
-) -> Result<Outcome, RunError> {
+) -> Result<(Outcome, State), RunError> {
     let mut world = World {
         config,
         manager: Manager::new(config.rules, scheduler),
@@ -264,7 +265,7 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    fn run(mut self, stream: &mut dyn ArrivalStream) -> Result<Outcome, RunError> {
+    fn run(mut self, stream: &mut dyn ArrivalStream) -> Result<(Outcome, State), RunError> {
         let mut next = stream.next().map_err(RunError::Workload)?;
         let mut instants = 0u64;
         let mut was_stopped = false;
@@ -305,14 +306,15 @@ impl World<'_> {
         }
         self.progress.now = end;
         self.hooks.progress(&self.progress);
-        Ok(Outcome {
+        let outcome = Outcome {
             fingerprint: self.manager.fingerprint(),
             records: self.manager.record_count(),
             end,
             progress: self.progress,
             unfinished: self.manager.state().task_count() as u64,
             was_stopped,
-        })
+        };
+        Ok((outcome, self.manager.into_state()))
     }
 
     /// Whether no task can be placed or end any more, though the agenda is not empty: only faults yet to

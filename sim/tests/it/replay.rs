@@ -22,7 +22,7 @@ impl Hooks for Keep {
 fn recorded(seed: u64, config: &Config) -> (Outcome, Vec<Record>) {
     let mut keep = Keep(Vec::new());
     let mut stream = random_workload(seed).into_iter();
-    let outcome = run(config, &mut stream, Box::new(FirstFit), &mut (), &mut keep).unwrap();
+    let (outcome, _) = run(config, &mut stream, Box::new(FirstFit), &mut (), &mut keep).unwrap();
     (outcome, keep.0)
 }
 
@@ -87,7 +87,7 @@ fn a_counterfactual_under_the_same_policy_is_the_run_itself() {
         let config = Config { known_startups: what_if.startups.clone(), ..config };
         let mut keep = Keep(Vec::new());
         let mut stream = what_if.arrivals.into_iter();
-        let again = run(&config, &mut stream, Box::new(FirstFit), &mut (), &mut keep).unwrap();
+        let (again, _) = run(&config, &mut stream, Box::new(FirstFit), &mut (), &mut keep).unwrap();
         if !was_interrupted && what_if.modelled == 0 {
             assert_eq!(again.fingerprint, outcome.fingerprint, "seed {seed}");
         }

@@ -73,7 +73,8 @@ fn one(seed: u64, whimsical: bool) -> (Outcome, Checker) {
     };
     let mut stream = random_workload(seed).into_iter();
     let outcome = run(&config(seed), &mut stream, scheduler, &mut checker, &mut ())
-        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+        .0;
     (outcome, checker)
 }
 
