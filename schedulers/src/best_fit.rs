@@ -88,9 +88,9 @@ impl Rank for BestFit {
         self.left.refresh(state.nodes());
     }
 
-    #[inline]
-    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> u64 {
-        self.left.left(ask, state.nodes(), node)
+    fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u64 {
+        let left = self.left.reader(ask, state.nodes());
+        move |node| left.of(node)
     }
 }
 

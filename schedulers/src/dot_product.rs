@@ -58,7 +58,7 @@ pub struct DotProduct {
     tie: Tie,
     scale: Scale,
     /// Weight times the share asked for, for the task at hand.
-    factors: [u128; 4],
+    factors: [u64; 4],
 }
 
 impl Rank for DotProduct {
@@ -93,17 +93,19 @@ impl Rank for DotProduct {
         let weights = self.weights.of(ask, state.nodes());
         let asked = self.scale.asked(ask);
         for (row, factor) in self.factors.iter_mut().enumerate() {
-            *factor = u128::from(weights[row]) * u128::from(self.scale.coarse(asked[row]));
+            *factor = weights[row] * self.scale.coarse(asked[row]);
         }
     }
 
-    /// Weights have at most 20 bits and [coarse shares](Scale::coarse) 31, so that sums stay below
-    /// 2^84.
-    #[inline]
-    fn key(&self, _ask: Ask<'_>, node: NodeId, state: &State) -> Reverse<u128> {
-        let free = self.scale.free(state.nodes(), node);
-        let product = (0..4).map(|it| self.factors[it] * u128::from(self.scale.coarse(free[it])));
-        Reverse(product.sum())
+    /// Factors have at most 51 bits and [coarse shares](Scale::coarse) 31, so that sums stay below 2^84.
+    fn keys<'a>(&'a self, _ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u128> {
+        let free = self.scale.reader(state.nodes());
+        let (scale, factors) = (&self.scale, self.factors);
+        move |node| {
+            let free = free.of(node);
+            let product = |it: usize| u128::from(factors[it]) * u128::from(scale.coarse(free[it]));
+            Reverse(product(0) + product(1) + product(2) + product(3))
+        }
     }
 }
 

@@ -69,7 +69,20 @@ const ECS_ZONE: &str = "ecs.availability-zone";
 pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let chain = arguments.list("strategy", LONGEST_CHAIN, Step::read)?;
     let tie = arguments.word("tie", Tie::WORDS)?;
-    arguments.per_task(Ecs::new(chain, tie))
+    // What follows `random` has nothing to decide.
+    let (chain, tie) = match chain.iter().position(|it| *it == Step::Random) {
+        Some(at) => (&chain[..at], Tie::Random),
+        None => (&chain[..], tie),
+    };
+    // A type per length, so that keys are no longer than they must be.
+    match chain {
+        [] => arguments.per_task(Ecs::new([], tie)),
+        [a] => arguments.per_task(Ecs::new([a], tie)),
+        [a, b] => arguments.per_task(Ecs::new([a, b], tie)),
+        [a, b, c] => arguments.per_task(Ecs::new([a, b, c], tie)),
+        [a, b, c, d] => arguments.per_task(Ecs::new([a, b, c, d], tie)),
+        [a, b, c, d, e, ..] => arguments.per_task(Ecs::new([a, b, c, d, e], tie)),
+    }
 }
 
 /// One strategy of the chain.
@@ -126,13 +139,13 @@ impl fmt::Display for Step {
 
 /// Lexicographic by the chain.
 #[derive(Debug, Clone)]
-pub struct Ecs {
-    chain: Vec<Step>,
+pub struct Ecs<const N: usize> {
+    chain: [Step; N],
     tie: Tie,
     /// For the task at hand, tasks of its set per zone, node, and value of each step's attribute.
     in_zones: Vec<u64>,
     on_nodes: Vec<u32>,
-    by_value: [ByValue; LONGEST_CHAIN],
+    by_value: [ByValue; N],
 }
 
 /// Tasks per value of an attribute.
@@ -151,25 +164,41 @@ impl ByValue {
     }
 }
 
-impl Ecs {
-    /// The longest chain has five steps; what follows `random` has nothing to decide.
-    fn new(mut chain: Vec<Step>, mut tie: Tie) -> Self {
-        if let Some(at) = chain.iter().position(|it| *it == Step::Random) {
-            chain.truncate(at);
-            tie = Tie::Random;
-        }
-        Self {
-            chain,
-            tie,
-            in_zones: Vec::new(),
-            on_nodes: Vec::new(),
-            by_value: Default::default(),
+/// A step's count or amount for every node.
+#[derive(Debug, Clone, Copy)]
+enum Column<'a> {
+    Zones { counts: &'a [u64], zones: &'a [ZoneId] },
+    Tasks(&'a [u32]),
+    Values { by_value: &'a ByValue, nodes: &'a Nodes },
+    Left { free: &'a [u64], asked: u64 },
+}
+
+impl Column<'_> {
+    #[inline(always)]
+    fn of(&self, node: NodeId) -> u64 {
+        match self {
+            Self::Zones { counts, zones } => counts[zones[node.row()].row()],
+            Self::Tasks(tasks) => u64::from(tasks[node.row()]),
+            Self::Values { by_value, nodes } => by_value.counts[by_value.bucket(nodes, node)],
+            Self::Left { free, asked } => free[node.row()] - asked,
         }
     }
 }
 
-impl Rank for Ecs {
-    type Key = [u64; LONGEST_CHAIN];
+impl<const N: usize> Ecs<N> {
+    fn new(chain: [&Step; N], tie: Tie) -> Self {
+        Self {
+            chain: chain.map(Step::clone),
+            tie,
+            in_zones: Vec::new(),
+            on_nodes: Vec::new(),
+            by_value: std::array::from_fn(|_| ByValue::default()),
+        }
+    }
+}
+
+impl<const N: usize> Rank for Ecs<N> {
+    type Key = [u64; N];
     type Memory = ();
 
     fn card(&self) -> &'static Card {
@@ -252,28 +281,22 @@ impl Rank for Ecs {
         }
     }
 
-    #[inline]
-    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> [u64; LONGEST_CHAIN] {
+    fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> [u64; N] {
         let nodes = state.nodes();
-        let mut key = [0; LONGEST_CHAIN];
-        for (at, step) in self.chain.iter().enumerate() {
-            key[at] = match step {
-                Step::SpreadZone => self.in_zones[nodes.zones()[node.row()].row()],
-                Step::SpreadNode => u64::from(match ask.task.group {
-                    Some(_) => self.on_nodes[node.row()],
-                    None => nodes.task_counts()[node.row()],
-                }),
-                Step::SpreadAttribute(_) => {
-                    let by_value = &self.by_value[at];
-                    by_value.counts[by_value.bucket(nodes, node)]
-                }
-                Step::Binpack(resource) => {
-                    nodes.free(*resource)[node.row()] - ask.shape.amounts[resource.row()]
-                }
-                Step::Random => 0,
-            };
-        }
-        key
+        let columns: [Column<'a>; N] = std::array::from_fn(|at| match &self.chain[at] {
+            Step::SpreadZone => Column::Zones { counts: &self.in_zones, zones: nodes.zones() },
+            Step::SpreadNode => Column::Tasks(match ask.task.group {
+                Some(_) => &self.on_nodes,
+                None => nodes.task_counts(),
+            }),
+            Step::SpreadAttribute(_) => Column::Values { by_value: &self.by_value[at], nodes },
+            Step::Binpack(resource) => Column::Left {
+                free: nodes.free(*resource),
+                asked: ask.shape.amounts[resource.row()],
+            },
+            Step::Random => unreachable!("cut off when the policy was read"),
+        });
+        move |node| columns.each_ref().map(|it| it.of(node))
     }
 }
 

@@ -66,7 +66,9 @@ impl Rank for NextFit {
         Sampling::First { start: self.cursor as usize }
     }
 
-    fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
+    fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
+        |_| ()
+    }
 
     fn placed(&mut self, node: NodeId) {
         self.cursor = node.0;

@@ -1,6 +1,6 @@
 //! How full a node is once it runs the task, as one number.
 
-use crate::scale::Scale;
+use crate::scale::{Scale, Shares};
 use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::ids::NodeId;
@@ -60,29 +60,73 @@ impl Measure {
         self.scale.refresh(nodes);
     }
 
-    /// What the node has left once it runs the task.
+    /// What nodes have left once they run the task.
     ///
     /// `l1` and `linf` compare [shares](Scale) of the largest node, over all four resources, those that
     /// the task does not ask for included; `l2` the squares of shares cut to 31 bits; a named resource
     /// its plain amount, for GPUs summed over the devices.
-    #[inline]
-    pub fn left(&self, ask: Ask<'_>, nodes: &Nodes, node: NodeId) -> u64 {
+    pub fn reader<'a>(&'a self, ask: Ask<'a>, nodes: &'a Nodes) -> Left<'a> {
+        let amounts = ask.shape.totals();
         match self.norm {
-            Norm::One(Resource::Gpu) => nodes.gpu_free(node) - ask.shape.demand.gpus.total_milli(),
+            Norm::One(Resource::Gpu) => Left::Gpu { nodes, asked: amounts[Resource::Gpu.row()] },
             Norm::One(resource) => {
-                nodes.free(resource)[node.row()] - ask.shape.amounts[resource.row()]
+                Left::Column { free: nodes.free(resource), asked: amounts[resource.row()] }
             }
-            // At most 2^62 each, so that four of them just do not overflow; a capacity that shrank
-            // since cannot make them larger, since free amounts shrink with it.
-            Norm::L1 => {
-                self.scale.left(ask, nodes, node).iter().fold(0, |sum, it| sum.saturating_add(*it))
+            norm => {
+                let asked = self.scale.asked(ask);
+                Left::Shares { norm, free: self.scale.reader(nodes), asked, scale: &self.scale }
             }
-            Norm::L2 => self
-                .scale
-                .left(ask, nodes, node)
-                .iter()
-                .fold(0, |sum, &it| sum.saturating_add(self.scale.coarse(it).pow(2))),
-            Norm::Linf => self.scale.left(ask, nodes, node).into_iter().fold(0, u64::max),
+        }
+    }
+}
+
+/// What nodes have left once they run a task; made by [`Measure::reader`].
+#[derive(Debug, Clone, Copy)]
+pub enum Left<'a> {
+    /// Of one resource.
+    Column {
+        /// What nodes have free.
+        free: &'a [u64],
+        /// What the task asks for.
+        asked: u64,
+    },
+    /// Of all devices together.
+    Gpu {
+        /// The nodes.
+        nodes: &'a Nodes,
+        /// What the task asks for.
+        asked: u64,
+    },
+    /// Of all resources together.
+    Shares {
+        /// How they become one number.
+        norm: Norm,
+        /// What nodes have free.
+        free: Shares<'a>,
+        /// What the task asks for.
+        asked: [u64; 4],
+        /// The scale of both.
+        scale: &'a Scale,
+    },
+}
+
+impl Left<'_> {
+    /// What a node has left. The task fits it.
+    #[inline(always)]
+    pub fn of(&self, node: NodeId) -> u64 {
+        match self {
+            Self::Column { free, asked } => free[node.row()] - asked,
+            Self::Gpu { nodes, asked } => nodes.gpu_free(node) - asked,
+            Self::Shares { norm, free, asked, scale } => {
+                let free = free.of(node);
+                let left = |it: usize| free[it] - asked[it];
+                let square = |it: usize| scale.coarse(left(it)) * scale.coarse(left(it));
+                match norm {
+                    Norm::L2 => square(0) + square(1) + square(2) + square(3),
+                    Norm::Linf => left(0).max(left(1)).max(left(2)).max(left(3)),
+                    Norm::L1 | Norm::One(_) => left(0) + left(1) + left(2) + left(3),
+                }
+            }
         }
     }
 }

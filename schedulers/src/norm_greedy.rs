@@ -94,11 +94,18 @@ impl Rank for NormGreedy {
 
     /// Weights have at most 20 bits and [coarse shares](Scale::coarse) 31, so that sums stay below
     /// 2^84.
-    #[inline]
-    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> u128 {
-        let left = self.scale.left(ask, state.nodes(), node);
-        let square = |it: usize| u128::from(self.scale.coarse(left[it]).pow(2));
-        (0..4).map(|it| u128::from(self.factors[it]) * square(it)).sum()
+    fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u128 {
+        let free = self.scale.reader(state.nodes());
+        let asked = self.scale.asked(ask);
+        let (scale, factors) = (&self.scale, self.factors);
+        move |node| {
+            let free = free.of(node);
+            let square = |it: usize| {
+                let left = scale.coarse(free[it] - asked[it]);
+                u128::from(factors[it]) * u128::from(left * left)
+            };
+            square(0) + square(1) + square(2) + square(3)
+        }
     }
 }
 

@@ -222,19 +222,22 @@ fn pick<R: Rank>(
     scratch.tied.clear();
     scratch.keyed.clear();
     let mut best = Best { tie, nodes: state.nodes(), found: None, tied: &mut scratch.tied };
+    let keys = rank.keys(ask, state);
     if R::NORMALISES {
         let keyed = &mut scratch.keyed;
-        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |rank, node| {
-            keyed.push((node, rank.key(ask, node, state)));
+        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |node| {
+            keyed.push((node, keys(node)));
         });
+        drop(keys);
         rank.normalise(ask, keyed, state);
         for &(node, key) in keyed.iter() {
             best.offer(node, key);
         }
     } else {
-        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |rank, node| {
-            best.offer(node, rank.key(ask, node, state));
+        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |node| {
+            best.offer(node, keys(node));
         });
+        drop(keys);
     }
     best.take(chance)
 }
@@ -248,13 +251,13 @@ fn show<R: Rank>(
     chance: &mut Chance,
     drawn: &mut Vec<NodeId>,
     pool: &mut Vec<NodeId>,
-    mut visit: impl FnMut(&R, NodeId),
+    mut visit: impl FnMut(NodeId),
 ) {
     match sampling {
         Sampling::All => {
             let rows = scan.state.nodes().len();
             let _ = scan.rows(rank, 0..rows, |node| {
-                visit(rank, node);
+                visit(node);
                 ControlFlow::Continue(())
             });
         }
@@ -267,7 +270,7 @@ fn show<R: Rank>(
                 return;
             }
             scan.cycle(rank, start, |node| {
-                visit(rank, node);
+                visit(node);
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
@@ -275,7 +278,7 @@ fn show<R: Rank>(
         Sampling::Random { d } => {
             draw(rank, scan, d, chance, drawn, pool);
             for &node in drawn.iter() {
-                visit(rank, node);
+                visit(node);
             }
         }
     }
@@ -339,7 +342,7 @@ struct Best<'a, K> {
 }
 
 impl<K: Ord + Copy> Best<'_, K> {
-    #[inline]
+    #[inline(always)]
     fn offer(&mut self, node: NodeId, key: K) {
         let Some((best_key, best)) = self.found else {
             self.lead(node, key);
@@ -348,20 +351,22 @@ impl<K: Ord + Copy> Best<'_, K> {
         if key < best_key {
             self.lead(node, key);
         } else if key == best_key {
-            match self.tie {
-                Tie::LowestIndex => {
-                    if node < best {
-                        self.lead(node, key);
-                    }
+            self.tie(node, key, best);
+        }
+    }
+
+    #[inline]
+    fn tie(&mut self, node: NodeId, key: K, best: NodeId) {
+        match self.tie {
+            Tie::LowestIndex if node < best => self.lead(node, key),
+            Tie::LowestIndex => {}
+            Tie::Rank => {
+                let order = |it: NodeId| (self.nodes.ranks()[it.row()], it);
+                if order(node) < order(best) {
+                    self.lead(node, key);
                 }
-                Tie::Rank => {
-                    let order = |it: NodeId| (self.nodes.ranks()[it.row()], it);
-                    if order(node) < order(best) {
-                        self.lead(node, key);
-                    }
-                }
-                Tie::Random => self.tied.push(node),
             }
+            Tie::Random => self.tied.push(node),
         }
     }
 

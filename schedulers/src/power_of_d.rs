@@ -123,8 +123,8 @@ impl Rank for PowerOfD {
         Sampling::Random { d: self.d }
     }
 
-    fn key(&self, _ask: Ask<'_>, node: NodeId, state: &State) -> u64 {
-        self.load.of(state.nodes(), node)
+    fn keys<'a>(&'a self, _ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u64 {
+        |node| self.load.of(state.nodes(), node)
     }
 }
 

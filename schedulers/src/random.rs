@@ -56,7 +56,9 @@ impl Rank for Random {
         Tie::Random
     }
 
-    fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
+    fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
+        |_| ()
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 /// Orders the nodes for one task. [`PerTask`](crate::per_task::PerTask) makes a scheduler of it.
 ///
 /// For every task in queue order the adapter calls, in this order: [`Rank::begin`],
-/// [`Rank::sampling`], then per node that fits [`Rank::accepts`] and [`Rank::key`], then
+/// [`Rank::sampling`], [`Rank::keys`], then per node that fits [`Rank::accepts`] and the key, then
 /// [`Rank::normalise`] if there is one, [`Rank::looked`], [`Rank::devices`] for the node picked,
 /// [`Rank::end`], and [`Rank::placed`] once the task is booked. The lowest key wins; equal keys are
 /// told apart by [`Rank::tie`].
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 /// Keys are integers, and the arithmetic behind them is exact or rounded in one stated way, so that
 /// every machine decides alike. Implementations do no I/O, ask no clock, and iterate over nothing
 /// unordered. How an engine finds the lowest key (a plain scan, a cache per shape, SIMD) is not theirs
-/// to know: it may call [`Rank::key`] more or less often, as [`Rank::locality`] permits.
+/// to know: it may ask for keys more or less often, as [`Rank::locality`] permits.
 pub trait Rank: Send {
     /// How good a node is: lower is better.
     type Key: Ord + Copy + Send + 'static;
@@ -67,8 +67,10 @@ pub trait Rank: Send {
         true
     }
 
-    /// The node's key for this task, before it is placed. Called only for nodes that fit.
-    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> Self::Key;
+    /// The keys of the nodes for this task, before it is placed, as a function. What is the same for
+    /// all nodes (columns, factors, what the task asks for) is worked out before it is returned; it is
+    /// called only for nodes that fit.
+    fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Self::Key;
 
     /// Whether [`Rank::normalise`] is to be called.
     const NORMALISES: bool = false;

@@ -68,7 +68,9 @@ impl Rank for RoundRobin {
         Sampling::First { start }
     }
 
-    fn key(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) {}
+    fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
+        |_| ()
+    }
 
     fn placed(&mut self, node: NodeId) {
         self.cursor = node.0 + 1;

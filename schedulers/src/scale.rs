@@ -7,14 +7,14 @@ use cluster::nodes::Nodes;
 use cluster::scheduler::Ask;
 
 /// What a whole largest node is worth, per resource, if exact shares need more.
-const ONE: u64 = 1 << 62;
+const ONE: u64 = 1 << 61;
 
 /// Makes shares of amounts.
 ///
 /// A share is the amount divided by the most that any node that ever joined offers of that resource,
 /// over-commit included (for GPUs: the summed capacity of its devices). All shares of one moment have
 /// the same denominator [`Scale::one`]: the least common multiple of the largest capacities where that
-/// is at most 2^62, so that shares and their sums are exact; otherwise 2^62, with the weight of each
+/// is at most 2^61, so that shares and their sums are exact; otherwise 2^61, with the weight of each
 /// resource rounded down, so that equal amounts still have equal shares. A resource that no node has
 /// counts nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +70,19 @@ impl Scale {
         }
     }
 
-    /// What a whole largest node is worth.
+    /// What a whole largest node is worth; at most 2^61, so that four of them can be added up.
     pub fn one(&self) -> u64 {
         self.one
     }
 
     /// The share of an amount of a resource; at most [`Scale::one`] for what a node can hold.
+    ///
+    /// # Panics
+    ///
+    /// May panic if the amount is more than any node offers.
     #[inline]
-    pub fn share(&self, resource: usize, amount: u64) -> u64 {
-        amount.saturating_mul(self.weights[resource])
+    pub fn share(&self, resource: Resource, amount: u64) -> u64 {
+        amount * self.weights[resource.row()]
     }
 
     /// A share rounded down to 31 bits, for products.
@@ -87,38 +91,48 @@ impl Scale {
         share >> self.coarse
     }
 
-    /// Shares of what the node has free.
-    #[inline]
-    pub fn free(&self, nodes: &Nodes, node: NodeId) -> [u64; 4] {
-        let mut shares = [0; 4];
-        for resource in Resource::SCALARS {
-            let row = resource.row();
-            shares[row] = self.share(row, nodes.free(resource)[node.row()]);
-        }
-        if self.weights[3] > 0 {
-            shares[3] = self.share(3, nodes.gpu_free(node));
-        }
-        shares
-    }
-
-    /// Shares of what the task asks for.
-    #[inline]
+    /// Shares of what the task asks for. More than any node offers counts as all of it and more, but
+    /// never overflows.
     pub fn asked(&self, ask: Ask<'_>) -> [u64; 4] {
         let mut shares = ask.shape.totals();
-        for (row, share) in shares.iter_mut().enumerate() {
-            *share = self.share(row, *share);
+        for (share, weight) in shares.iter_mut().zip(self.weights) {
+            *share = share.saturating_mul(weight);
         }
         shares
     }
 
-    /// Shares of what the node has left once it runs the task. The task fits it.
-    #[inline]
-    pub fn left(&self, ask: Ask<'_>, nodes: &Nodes, node: NodeId) -> [u64; 4] {
-        let mut shares = self.free(nodes, node);
-        for (share, asked) in shares.iter_mut().zip(self.asked(ask)) {
-            *share = share.saturating_sub(asked);
+    /// Shares of what nodes have free.
+    pub fn reader<'a>(&self, nodes: &'a Nodes) -> Shares<'a> {
+        Shares {
+            free: Resource::SCALARS.map(|it| nodes.free(it)),
+            weights: self.weights,
+            has_gpus: self.weights[Resource::Gpu.row()] > 0,
+            nodes,
         }
-        shares
+    }
+}
+
+/// Shares of what nodes have free, node by node; made by [`Scale::reader`].
+#[derive(Debug, Clone, Copy)]
+pub struct Shares<'a> {
+    free: [&'a [u64]; 3],
+    weights: [u64; 4],
+    has_gpus: bool,
+    nodes: &'a Nodes,
+}
+
+impl Shares<'_> {
+    /// What this node has free, in the order of [`Resource::ALL`].
+    #[inline(always)]
+    pub fn of(&self, node: NodeId) -> [u64; 4] {
+        let row = node.row();
+        let [cpu, memory, disk] = self.free;
+        [
+            cpu[row] * self.weights[0],
+            memory[row] * self.weights[1],
+            disk[row] * self.weights[2],
+            if self.has_gpus { self.nodes.gpu_free(node) * self.weights[3] } else { 0 },
+        ]
     }
 }
 
@@ -137,10 +151,10 @@ mod tests {
     #[test]
     fn shares_are_exact_where_a_common_denominator_exists() {
         let scale = Scale::of([48_000, 384 << 30, 0, 8_000]);
-        assert_eq!(scale.share(0, 24_000) * 2, scale.one());
-        assert_eq!(scale.share(1, 128 << 30) * 3, scale.one());
-        assert_eq!(scale.share(2, 5), 0, "a resource that no node has counts nothing");
-        assert_eq!(scale.share(3, 1_000) * 8, scale.one());
+        assert_eq!(scale.share(Resource::Cpu, 24_000) * 2, scale.one());
+        assert_eq!(scale.share(Resource::Memory, 128 << 30) * 3, scale.one());
+        assert_eq!(scale.share(Resource::Disk, 5), 0, "a resource that no node has counts nothing");
+        assert_eq!(scale.share(Resource::Gpu, 1_000) * 8, scale.one());
     }
 
     #[test]
@@ -148,10 +162,10 @@ mod tests {
         let largest = [999_983, (1 << 44) - 17, (1 << 43) - 57, 7_919];
         let scale = Scale::of(largest);
         assert_eq!(scale.one(), ONE);
-        for (row, amount) in largest.into_iter().enumerate() {
-            let whole = scale.share(row, amount);
-            assert!(whole <= ONE && whole > ONE - ONE / (1 << 17), "{row}: {whole}");
-            assert!(scale.share(row, amount - 1) < whole);
+        for (resource, amount) in Resource::ALL.into_iter().zip(largest) {
+            let whole = scale.share(resource, amount);
+            assert!(whole <= ONE && whole > ONE - ONE / (1 << 17), "{resource}: {whole}");
+            assert!(scale.share(resource, amount - 1) < whole);
         }
     }
 

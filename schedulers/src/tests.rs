@@ -690,8 +690,8 @@ mod refusing {
             group.is_none_or(|it| it.on_node(node) == 0)
         }
 
-        fn key(&self, _ask: Ask<'_>, node: NodeId, _state: &State) -> u32 {
-            node.0
+        fn keys<'a>(&'a self, _: Ask<'a>, _: &'a State) -> impl Fn(NodeId) -> u32 {
+            |node| node.0
         }
 
         const NORMALISES: bool = true;

@@ -86,9 +86,9 @@ impl Rank for WorstFit {
         self.left.refresh(state.nodes());
     }
 
-    #[inline]
-    fn key(&self, ask: Ask<'_>, node: NodeId, state: &State) -> Reverse<u64> {
-        Reverse(self.left.left(ask, state.nodes(), node))
+    fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u64> {
+        let left = self.left.reader(ask, state.nodes());
+        move |node| Reverse(left.of(node))
     }
 }
 

@@ -54,8 +54,8 @@ impl Rank for LastFit {
         Locality::NodeLocal
     }
 
-    fn key(&self, _ask: Ask<'_>, node: NodeId, _state: &State) -> Reverse<NodeId> {
-        Reverse(node)
+    fn keys<'a>(&'a self, _: Ask<'a>, _: &'a State) -> impl Fn(NodeId) -> Reverse<NodeId> {
+        Reverse
     }
 }
 
