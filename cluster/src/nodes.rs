@@ -86,7 +86,12 @@ impl DeviceSet {
 
     /// Device indices, ascending.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..Self::MAX).filter(move |it| self.0 >> it & 1 == 1)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let device = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(device)
+        })
     }
 
     /// Number of devices.
