@@ -41,12 +41,12 @@ pub struct PerTask<R: Rank> {
 /// Buffers that are kept from task to task, so that a decision allocates nothing.
 #[derive(Debug)]
 struct Scratch<K> {
-    /// Candidates with their keys, for two-pass scores.
+    /// Nodes that a sampling shows.
+    listed: Vec<NodeId>,
+    /// The same with their keys.
     keyed: Vec<(NodeId, K)>,
     /// Nodes with the best key so far, for random ties.
     tied: Vec<NodeId>,
-    /// Nodes drawn at random.
-    drawn: Vec<NodeId>,
     /// Nodes left to draw from.
     pool: Vec<NodeId>,
 }
@@ -63,7 +63,7 @@ impl<R: Rank> PerTask<R> {
     /// A scheduler that ranks by `rank` and draws from the seed's scheduler stream.
     pub fn new(rank: R, open: Open, seed: u64) -> Self {
         let scratch =
-            Scratch { keyed: Vec::new(), tied: Vec::new(), drawn: Vec::new(), pool: Vec::new() };
+            Scratch { listed: Vec::new(), keyed: Vec::new(), tied: Vec::new(), pool: Vec::new() };
         Self { rank, open, chance: Chance::new(seed, Purpose::Scheduler, 0), scratch }
     }
 
@@ -141,7 +141,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Calls `visit` for every candidate of these rows, in order, until it breaks.
-    #[inline]
+    #[inline(always)]
     fn rows<R: Rank>(
         &mut self,
         rank: &R,
@@ -150,19 +150,17 @@ impl Scan<'_> {
     ) -> ControlFlow<()> {
         let nodes = self.state.nodes();
         let shape = self.ask.shape;
-        let [cpu, memory, disk] = shape.amounts;
+        let ([cpu, memory, disk], is_plain) = (shape.amounts, shape.is_plain);
         let first = rows.start;
-        let columns = nodes.ready()[rows.clone()]
-            .iter()
-            .zip(&nodes.free(Resource::Cpu)[rows.clone()])
-            .zip(&nodes.free(Resource::Memory)[rows.clone()])
-            .zip(&nodes.free(Resource::Disk)[rows.clone()]);
+        let free = Resource::SCALARS.map(|it| &nodes.free(it)[rows.clone()]);
+        let ready = &nodes.ready()[rows.clone()];
+        let columns = ready.iter().zip(free[0]).zip(free[1]).zip(free[2]);
         for (at, (((&ready, &free_cpu), &free_memory), &free_disk)) in columns.enumerate() {
             let has_room =
                 ready & (cpu <= free_cpu) & (memory <= free_memory) & (disk <= free_disk);
             let node = NodeId((first + at) as u32);
             if has_room
-                && (shape.is_plain || nodes.fits(shape, node))
+                && (is_plain || nodes.fits(shape, node))
                 && self.is_candidate(rank, node)
                 && visit(node).is_break()
             {
@@ -220,68 +218,51 @@ fn pick<R: Rank>(
         return first;
     }
     scratch.tied.clear();
-    scratch.keyed.clear();
     let mut best = Best { tie, nodes: state.nodes(), found: None, tied: &mut scratch.tied };
-    let keys = rank.keys(ask, state);
-    if R::NORMALISES {
-        let keyed = &mut scratch.keyed;
-        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |node| {
-            keyed.push((node, keys(node)));
-        });
-        drop(keys);
-        rank.normalise(ask, keyed, state);
-        for &(node, key) in keyed.iter() {
-            best.offer(node, key);
-        }
-    } else {
-        show(rank, scan, sampling, chance, &mut scratch.drawn, &mut scratch.pool, |node| {
+    let rows = state.nodes().len();
+    if sampling == Sampling::All && !R::NORMALISES {
+        let keys = rank.keys(ask, state);
+        let _ = scan.rows(rank, 0..rows, |node| {
             best.offer(node, keys(node));
+            ControlFlow::Continue(())
         });
         drop(keys);
+        return best.take(chance);
+    }
+    list(rank, scan, sampling, chance, &mut scratch.listed, &mut scratch.pool);
+    let keys = rank.keys(ask, state);
+    scratch.keyed.clear();
+    scratch.keyed.extend(scratch.listed.iter().map(|&node| (node, keys(node))));
+    drop(keys);
+    if R::NORMALISES {
+        rank.normalise(ask, &mut scratch.keyed, state);
+    }
+    for &(node, key) in &scratch.keyed {
+        best.offer(node, key);
     }
     best.take(chance)
 }
 
-/// Calls `visit` for every node that the sampling shows.
-#[inline]
-fn show<R: Rank>(
+/// Lists the nodes that the sampling shows.
+fn list<R: Rank>(
     rank: &R,
     scan: &mut Scan<'_>,
     sampling: Sampling,
     chance: &mut Chance,
-    drawn: &mut Vec<NodeId>,
+    listed: &mut Vec<NodeId>,
     pool: &mut Vec<NodeId>,
-    mut visit: impl FnMut(NodeId),
 ) {
-    match sampling {
-        Sampling::All => {
-            let rows = scan.state.nodes().len();
-            let _ = scan.rows(rank, 0..rows, |node| {
-                visit(node);
-                ControlFlow::Continue(())
-            });
-        }
-        Sampling::First { start } => {
-            show(rank, scan, Sampling::FirstK { start, k: 1 }, chance, drawn, pool, visit)
-        }
-        Sampling::FirstK { start, k } => {
-            let mut left = k;
-            if left == 0 {
-                return;
-            }
-            scan.cycle(rank, start, |node| {
-                visit(node);
-                left -= 1;
-                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-        }
-        Sampling::Random { d } => {
-            draw(rank, scan, d, chance, drawn, pool);
-            for &node in drawn.iter() {
-                visit(node);
-            }
-        }
-    }
+    listed.clear();
+    let (start, most) = match sampling {
+        Sampling::All => (0, usize::MAX),
+        Sampling::First { start } => (start, 1),
+        Sampling::FirstK { start, k } => (start, k.max(1)),
+        Sampling::Random { d } => return draw(rank, scan, d.max(1), chance, listed, pool),
+    };
+    scan.cycle(rank, start, |node| {
+        listed.push(node);
+        if listed.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
 }
 
 /// Draws `d` different candidates uniformly, all if there are fewer.
@@ -296,7 +277,6 @@ fn draw<R: Rank>(
     drawn: &mut Vec<NodeId>,
     pool: &mut Vec<NodeId>,
 ) {
-    drawn.clear();
     let nodes = scan.state.nodes();
     let rows = nodes.len();
     if rows == 0 {

@@ -123,13 +123,13 @@ pub enum Sampling {
     FirstK {
         /// Row to begin with; taken modulo the number of rows.
         start: usize,
-        /// How many are enough.
+        /// How many are enough; at least one.
         k: usize,
     },
     /// `d` different nodes, drawn uniformly from those that fit; all if there are fewer. The lowest
     /// key among them wins.
     Random {
-        /// How many are drawn.
+        /// How many are drawn; at least one.
         d: usize,
     },
 }

@@ -131,8 +131,14 @@ impl Shares<'_> {
             cpu[row] * self.weights[0],
             memory[row] * self.weights[1],
             disk[row] * self.weights[2],
-            if self.has_gpus { self.nodes.gpu_free(node) * self.weights[3] } else { 0 },
+            if self.has_gpus { self.gpus(node) } else { 0 },
         ]
+    }
+
+    /// Out of line, to keep the loops small in clusters without GPUs.
+    #[inline(never)]
+    fn gpus(&self, node: NodeId) -> u64 {
+        self.nodes.gpu_free(node) * self.weights[Resource::Gpu.row()]
     }
 }
 
