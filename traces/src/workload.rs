@@ -1,0 +1,691 @@
+//! A workload in memory: what a reader made of its input, ready to be streamed to the simulator.
+
+use crate::card::Card;
+use crate::error::{self, Place, TraceError};
+use crate::zones::Zones;
+use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
+use cluster::demand::{Demand, Requirement, Resource, TaskDefinition};
+use cluster::event::{NodeEvent, OnLoss, Submission, TaskKind};
+use cluster::id_map::IdMap;
+use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use cluster::names::Names;
+use cluster::nodes::{NodeSpec, Overcommit, ZONE};
+use cluster::units::{Instant, Span};
+use std::fmt;
+
+/// A workload: definitions, what happens to nodes, and tasks in arrival order.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// What is known about it.
+    pub card: Card,
+    definitions: Vec<TaskDefinition>,
+    groups: Names,
+    timeline: Vec<(Instant, NodeId, NodeEvent)>,
+    tasks: Vec<TaskRow>,
+    names: Texts,
+    files: Vec<String>,
+    residents: Names,
+    /// Per row of `residents`: the node of that name and when it joins.
+    resident_nodes: Vec<Option<(NodeId, Instant)>>,
+    horizon: Option<Instant>,
+    zones: Option<Zones>,
+    oversized: Oversized,
+}
+
+/// What to do with tasks that fit no node, not even when all are empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Oversized {
+    /// Refuse the workload.
+    #[default]
+    Error,
+    /// Leave them out, and count them in the card.
+    Drop,
+    /// Keep them: they wait for ever, or until they are withdrawn.
+    Keep,
+}
+
+impl Oversized {
+    /// The names in options.
+    pub const NAMES: [&'static str; 3] = ["error", "drop", "keep"];
+
+    /// Reads `error`, `drop` or `keep`.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Unknown`] for any other word.
+    pub fn parse(text: &str) -> Result<Self, TraceError> {
+        match text {
+            "error" => Ok(Self::Error),
+            "drop" => Ok(Self::Drop),
+            "keep" => Ok(Self::Keep),
+            other => Err(TraceError::unknown("way with oversized tasks", other, Self::NAMES)),
+        }
+    }
+}
+
+/// A task as it stands in a workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TaskRow {
+    pub(crate) at: Instant,
+    pub(crate) lifetime: Option<Span>,
+    pub(crate) withdrawn: Option<Instant>,
+    pub(crate) estimate: Option<Span>,
+    pub(crate) definition: u32,
+    pub(crate) group: Option<u32>,
+    /// Row of the node's name in [`Draft::residents`].
+    pub(crate) resident: Option<u32>,
+    pub(crate) priority: i32,
+    pub(crate) kind: TaskKind,
+    pub(crate) on_loss: OnLoss,
+    /// Row of the task's name in [`Draft::names`].
+    pub(crate) name: u32,
+    /// Row of the file in [`Draft::files`].
+    pub(crate) file: u32,
+    /// Counts from 1; 0 where the task comes from no file.
+    pub(crate) line: u32,
+}
+
+/// Many short texts in one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Texts {
+    joined: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// Appends a text and returns its row.
+    pub(crate) fn push(&mut self, text: fmt::Arguments<'_>) -> u32 {
+        fmt::Write::write_fmt(&mut self.joined, text).expect("writing to a string cannot fail");
+        self.ends.push(self.joined.len());
+        u32::try_from(self.ends.len() - 1).expect("fewer than 2^32 tasks")
+    }
+
+    fn get(&self, row: u32) -> &str {
+        let row = row as usize;
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.joined[start..self.ends[row]]
+    }
+}
+
+/// A workload in the making. Readers fill it in any order; [`Draft::finish`] puts it in order.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) card: Card,
+    pub(crate) horizon: Option<Instant>,
+    pub(crate) tasks: Vec<TaskRow>,
+    pub(crate) names: Texts,
+    pub(crate) groups: Names,
+    pub(crate) residents: Names,
+    pub(crate) files: Vec<String>,
+    definitions: Vec<TaskDefinition>,
+    by_demand: IdMap<Demand, u32>,
+    node_names: Names,
+    timeline: Vec<(Instant, u32, NodeEvent)>,
+}
+
+impl Draft {
+    pub(crate) fn new(card: Card) -> Self {
+        Self {
+            card,
+            horizon: None,
+            tasks: Vec::new(),
+            names: Texts::default(),
+            groups: Names::default(),
+            residents: Names::default(),
+            files: Vec::new(),
+            definitions: Vec::new(),
+            by_demand: IdMap::default(),
+            node_names: Names::default(),
+            timeline: Vec::new(),
+        }
+    }
+
+    /// A task with everything at its default, made by the given line.
+    pub(crate) fn row(&self, at: Instant, definition: u32, name: u32, line: u64) -> TaskRow {
+        TaskRow {
+            at,
+            lifetime: None,
+            withdrawn: None,
+            estimate: None,
+            definition,
+            group: None,
+            resident: None,
+            priority: 0,
+            kind: TaskKind::Job,
+            on_loss: OnLoss::Restart,
+            name,
+            file: (self.files.len() as u32).saturating_sub(1),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The definition of tasks that ask for this, a new one if nobody did yet.
+    pub(crate) fn definition(&mut self, demand: Demand) -> u32 {
+        if let Some(&row) = self.by_demand.get(&demand) {
+            return row;
+        }
+        let row =
+            self.put(TaskDefinition::single(self.card.units.describe(&demand), demand.clone()));
+        self.by_demand.insert(demand, row);
+        row
+    }
+
+    /// What each definition asks for.
+    pub(crate) fn demand_amounts(&self) -> Vec<cluster::demand::Amounts> {
+        self.definitions.iter().map(|it| it.demand().amounts).collect()
+    }
+
+    /// Adds a definition as it is.
+    pub(crate) fn put(&mut self, definition: TaskDefinition) -> u32 {
+        self.definitions.push(definition);
+        u32::try_from(self.definitions.len() - 1).expect("fewer than 2^32 definitions")
+    }
+
+    /// Adds something that happens to the node of that name. Returns its place in the timeline.
+    pub(crate) fn node_event(&mut self, at: Instant, name: &str, event: NodeEvent) -> usize {
+        let node = self.node_names.intern(name);
+        self.timeline.push((at, node, event));
+        self.timeline.len() - 1
+    }
+
+    /// A node event that was added, to be changed.
+    pub(crate) fn node_event_mut(&mut self, place: usize) -> &mut NodeEvent {
+        &mut self.timeline[place].2
+    }
+
+    /// Takes out every event of the node of that name.
+    pub(crate) fn forget_node(&mut self, name: &str) {
+        if let Some(node) = self.node_names.get(name) {
+            self.timeline.retain(|it| it.1 != node);
+        }
+    }
+
+    /// Sorts by time, numbers nodes in joining order and definitions in order of first use.
+    /// What the card counts is not counted yet: see [`Workload::measure`].
+    pub(crate) fn finish(mut self) -> Workload {
+        let backwards = self.tasks.windows(2).filter(|pair| pair[1].at < pair[0].at).count() as u64;
+        if backwards > 0 {
+            self.card.count("tasks earlier than the one before (sorted)", backwards);
+            self.tasks.sort_by_key(|it| it.at);
+        }
+        self.timeline.sort_by_key(|it| it.0);
+        let mut ids: Vec<Option<NodeId>> = vec![None; self.node_names.len()];
+        let mut joined = 0;
+        let timeline = self
+            .timeline
+            .into_iter()
+            .map(|(at, node, event)| {
+                let id = ids[node as usize].get_or_insert_with(|| {
+                    joined += 1;
+                    NodeId(joined - 1)
+                });
+                (at, *id, event)
+            })
+            .collect();
+        let mut workload = Workload {
+            card: self.card,
+            definitions: self.definitions,
+            groups: self.groups,
+            timeline,
+            tasks: self.tasks,
+            names: self.names,
+            files: self.files,
+            residents: self.residents,
+            resident_nodes: Vec::new(),
+            horizon: self.horizon,
+            zones: None,
+            oversized: Oversized::Error,
+        };
+        workload.renumber_definitions();
+        workload.resolve_residents();
+        workload
+    }
+}
+
+/// A task that fits no node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Which.
+    pub task: TaskId,
+    /// Where it stands in the trace.
+    pub place: Place,
+    /// What it is short of on the node that offers most of it.
+    pub short_of: String,
+    /// How much it asks for.
+    pub asked: u64,
+    /// What the best node offers, over-commit included.
+    pub largest: u64,
+}
+
+impl Workload {
+    /// Everything that happens, in order. Within one instant node events come before tasks, tasks in
+    /// file order, a definition right before the first task that names it.
+    pub fn stream(&self) -> Stream<'_> {
+        Stream { workload: self, next_node: 0, next_task: 0, next_definition: 0 }
+    }
+
+    /// A workload in memory, with everything `stream` brings. Tasks are named by their numbers.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream says.
+    pub fn from_stream(card: Card, stream: &mut dyn ArrivalStream) -> Result<Self, StreamError> {
+        let mut draft = Draft::new(card);
+        let mut node_names: Vec<String> = Vec::new();
+        while let Some(Arrival { at, what }) = stream.next()? {
+            match what {
+                What::Definition { spec, .. } => {
+                    draft.put(spec);
+                }
+                What::Node { node, event } => {
+                    if let NodeEvent::Joined(spec) = &event {
+                        node_names.push(spec.name.clone());
+                    }
+                    draft.node_event(at, &node_names[node.row()], event);
+                }
+                What::Task(task) => {
+                    let name = draft.names.push(format_args!("{}", task.submission.task));
+                    let mut row = draft.row(at, task.submission.definition.0, name, 0);
+                    row.lifetime = task.lifetime;
+                    row.withdrawn = task.withdrawn;
+                    row.estimate = task.submission.estimate;
+                    row.priority = task.submission.priority;
+                    row.kind = task.submission.kind;
+                    row.on_loss = task.submission.on_loss;
+                    row.group =
+                        task.submission.group.map(|it| draft.groups.intern(&it.to_string()));
+                    row.resident =
+                        task.resident.map(|it| draft.residents.intern(&node_names[it.row()]));
+                    draft.tasks.push(row);
+                }
+            }
+        }
+        let mut workload = draft.finish();
+        workload.measure();
+        Ok(workload)
+    }
+
+    /// Number of tasks.
+    pub fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Number of nodes that ever join.
+    pub fn node_count(&self) -> usize {
+        self.nodes().count()
+    }
+
+    /// Whether the workload brings nodes of its own.
+    pub fn has_nodes(&self) -> bool {
+        !self.timeline.is_empty()
+    }
+
+    /// The nodes that ever join, as they join, in id order.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &NodeSpec)> {
+        self.timeline.iter().filter_map(|(_, node, event)| match event {
+            NodeEvent::Joined(spec) => Some((*node, &**spec)),
+            _ => None,
+        })
+    }
+
+    /// All that happens to nodes, in time order.
+    pub fn node_events(&self) -> impl Iterator<Item = (Instant, NodeId, &NodeEvent)> {
+        self.timeline.iter().map(|(at, node, event)| (*at, *node, event))
+    }
+
+    /// Where the range that was read ends: the run stops there unless the user says otherwise.
+    /// `None` runs until everything that ends has ended.
+    pub fn horizon(&self) -> Option<Instant> {
+        self.horizon
+    }
+
+    /// Definitions, in id order.
+    pub fn definitions(&self) -> &[TaskDefinition] {
+        &self.definitions
+    }
+
+    /// The task's name in the trace.
+    pub fn name(&self, task: TaskId) -> String {
+        self.names.get(self.tasks[task.0 as usize].name).to_owned()
+    }
+
+    /// The group's name in the trace.
+    pub fn group_name(&self, group: GroupId) -> &str {
+        self.groups.text(group.0)
+    }
+
+    /// Whether any task is a service's.
+    pub fn has_services(&self) -> bool {
+        self.tasks.iter().any(|it| it.kind == TaskKind::Service)
+    }
+
+    /// Where the task stands in the trace. The text of its line is not kept.
+    pub fn place(&self, task: TaskId) -> Place {
+        let row = &self.tasks[task.0 as usize];
+        let path = self.files.get(row.file as usize).unwrap_or(&self.card.source);
+        Place { path: path.clone(), line: u64::from(row.line), ..Place::default() }
+    }
+
+    /// One task as the stream brings it.
+    pub fn task(&self, task: TaskId) -> TaskArrival {
+        let row = &self.tasks[task.0 as usize];
+        TaskArrival {
+            submission: Submission {
+                task,
+                definition: DefinitionId(row.definition),
+                group: row.group.map(GroupId),
+                kind: row.kind,
+                priority: row.priority,
+                estimate: row.estimate,
+                on_loss: row.on_loss,
+            },
+            lifetime: row.lifetime,
+            withdrawn: row.withdrawn,
+            resident: self.resident_of(row),
+        }
+    }
+
+    /// When the task arrives.
+    pub fn arrives(&self, task: TaskId) -> Instant {
+        self.tasks[task.0 as usize].at
+    }
+
+    /// Replaces the workload's nodes by these, all there from the start. Tasks that are resident on a
+    /// node of a name that the new cluster lacks are submitted instead; the card counts them.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::NoLabel`] if zones were asked for by a label that a node lacks;
+    /// [`TraceError::Repeated`] if two nodes share a name.
+    pub fn set_cluster(&mut self, nodes: Vec<NodeSpec>) -> Result<(), TraceError> {
+        let mut seen: IdMap<String, ()> = IdMap::default();
+        for node in &nodes {
+            if seen.insert(node.name.clone(), ()).is_some() {
+                let place = Box::default();
+                return Err(TraceError::Repeated { place, what: "node", name: node.name.clone() });
+            }
+        }
+        self.timeline = nodes
+            .into_iter()
+            .zip(0..)
+            .map(|(spec, row)| (Instant::ZERO, NodeId(row), NodeEvent::Joined(Box::new(spec))))
+            .collect();
+        self.card.zones = None;
+        if let Some(zones) = self.zones.clone() {
+            self.apply_zones(&zones)?;
+        }
+        self.resolve_residents();
+        self.measure();
+        Ok(())
+    }
+
+    /// The tasks that no node could hold even when empty, in arrival order, judged over all nodes
+    /// that ever join and all capacities they ever have, times the over-commit factor.
+    pub fn check_fits(&self, overcommit: Overcommit) -> Vec<TooLarge> {
+        let nodes = self.node_kinds(overcommit);
+        let verdicts: Vec<Option<(String, u64, u64)>> =
+            self.definitions.iter().map(|it| short_of_all(&it.demand(), &nodes)).collect();
+        self.tasks
+            .iter()
+            .zip(0..)
+            .filter_map(|(row, id)| {
+                let (short_of, asked, largest) = verdicts[row.definition as usize].clone()?;
+                let task = TaskId(id);
+                Some(TooLarge { task, place: self.place(task), short_of, asked, largest })
+            })
+            .collect()
+    }
+
+    /// Does with oversized tasks what [`ReadOptions::oversized`](crate::source::ReadOptions) says, now
+    /// that cluster and over-commit factors are known.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Oversized`] with the first such task, if they are to be refused.
+    pub fn enforce_fits(&mut self, overcommit: Overcommit) -> Result<(), TraceError> {
+        let found = self.check_fits(overcommit);
+        let (Some(first), count) = (found.first(), found.len() as u64) else { return Ok(()) };
+        match self.oversized {
+            Oversized::Error => Err(TraceError::Oversized {
+                place: Box::new(first.place.clone()),
+                task: self.name(first.task),
+                short_of: first.short_of.clone(),
+                asked: first.asked,
+                largest: first.largest,
+                count,
+            }),
+            Oversized::Keep => {
+                self.card.count("tasks that fit no node (kept)", count);
+                Ok(())
+            }
+            Oversized::Drop => {
+                for it in &found {
+                    self.card.refusals.add(&it.place.path, it.place.line, "fits no node");
+                }
+                let mut too_large = found.iter().map(|it| it.task.0).peekable();
+                let mut id = 0;
+                self.tasks.retain(|_| {
+                    id += 1;
+                    too_large.next_if_eq(&(id - 1)).is_none()
+                });
+                self.renumber_definitions();
+                self.measure();
+                Ok(())
+            }
+        }
+    }
+
+    /// Every node with every capacity it ever has, over-commit included.
+    fn node_kinds(&self, overcommit: Overcommit) -> Vec<NodeSpec> {
+        let mut kinds: Vec<NodeSpec> = Vec::new();
+        let mut seen: IdMap<Vec<u8>, ()> = IdMap::default();
+        let mut specs: Vec<&NodeSpec> = Vec::new();
+        for (_, node, event) in &self.timeline {
+            let mut kind = match event {
+                NodeEvent::Joined(spec) => {
+                    specs.push(spec);
+                    (**spec).clone()
+                }
+                NodeEvent::Updated(capacity) => {
+                    NodeSpec { capacity: capacity.clone(), ..specs[node.row()].clone() }
+                }
+                _ => continue,
+            };
+            let mut amounts = kind.capacity.amounts.array();
+            for (amount, permille) in amounts.iter_mut().zip(overcommit.0) {
+                let exact = u128::from(*amount) * u128::from(permille) / 1000;
+                *amount = u64::try_from(exact).unwrap_or(u64::MAX);
+            }
+            kind.capacity.amounts = cluster::demand::Amounts::from_array(amounts);
+            kind.name.clear();
+            let key = format!("{kind:?}").into_bytes();
+            if seen.insert(key, ()).is_none() {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    fn resident_of(&self, row: &TaskRow) -> Option<NodeId> {
+        let (node, joins) = self.resident_nodes[row.resident? as usize]?;
+        (joins <= row.at).then_some(node)
+    }
+
+    /// Finds the nodes that tasks are resident on, and counts the tasks whose node is not there.
+    pub(crate) fn resolve_residents(&mut self) {
+        let mut joins: IdMap<String, (NodeId, Instant)> = IdMap::default();
+        for (at, node, event) in &self.timeline {
+            if let NodeEvent::Joined(spec) = event {
+                joins.insert(spec.name.clone(), (*node, *at));
+            }
+        }
+        self.resident_nodes =
+            self.residents.iter().map(|it| joins.get(&it.to_owned()).copied()).collect();
+        let lost = self
+            .tasks
+            .iter()
+            .filter(|it| it.resident.is_some() && self.resident_of(it).is_none())
+            .count();
+        self.card.set_count("residents of unknown nodes (submitted instead)", lost as u64);
+    }
+
+    /// Numbers definitions in the order in which tasks first name them, and drops unused ones.
+    fn renumber_definitions(&mut self) {
+        const UNSEEN: u32 = u32::MAX;
+        let mut new_rows = vec![UNSEEN; self.definitions.len()];
+        let mut order = Vec::new();
+        for task in &mut self.tasks {
+            let new = &mut new_rows[task.definition as usize];
+            if *new == UNSEEN {
+                *new = order.len() as u32;
+                order.push(task.definition as usize);
+            }
+            task.definition = *new;
+        }
+        self.definitions = order.into_iter().map(|it| self.definitions[it].clone()).collect();
+    }
+
+    pub(crate) fn apply_zones(&mut self, zones: &Zones) -> Result<(), TraceError> {
+        let mut specs: Vec<&mut NodeSpec> = self
+            .timeline
+            .iter_mut()
+            .filter_map(|(_, _, event)| match event {
+                NodeEvent::Joined(spec) => Some(&mut **spec),
+                _ => None,
+            })
+            .collect();
+        zones.apply(&mut specs)?;
+        self.card.zones = Some(zones.to_string());
+        Ok(())
+    }
+
+    /// Counts everything that the card counts from tasks and nodes.
+    pub(crate) fn measure(&mut self) {
+        let mut card = std::mem::take(&mut self.card);
+        card.measure(self);
+        self.card = card;
+    }
+
+    /// Changes tasks and horizon; definitions are renumbered afterwards.
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Parts<'_>)) {
+        change(&mut Parts {
+            card: &mut self.card,
+            tasks: &mut self.tasks,
+            timeline: &mut self.timeline,
+            horizon: &mut self.horizon,
+        });
+        self.renumber_definitions();
+        self.resolve_residents();
+    }
+
+    pub(crate) fn set_horizon(&mut self, horizon: Instant) {
+        self.horizon = Some(horizon);
+    }
+
+    pub(crate) fn remember(&mut self, zones: Option<Zones>, oversized: Oversized) {
+        self.zones = zones;
+        self.oversized = oversized;
+    }
+
+    pub(crate) fn tasks(&self) -> &[TaskRow] {
+        &self.tasks
+    }
+
+    pub(crate) fn resident_count(&self) -> u64 {
+        self.tasks.iter().filter(|it| self.resident_of(it).is_some()).count() as u64
+    }
+}
+
+/// What transformations may change.
+pub(crate) struct Parts<'a> {
+    pub(crate) card: &'a mut Card,
+    pub(crate) tasks: &'a mut Vec<TaskRow>,
+    pub(crate) timeline: &'a mut Vec<(Instant, NodeId, NodeEvent)>,
+    pub(crate) horizon: &'a mut Option<Instant>,
+}
+
+/// What a demand is short of on every kind of node, with what it asks for and the most there is.
+fn short_of_all(demand: &Demand, kinds: &[NodeSpec]) -> Option<(String, u64, u64)> {
+    if kinds.is_empty() || kinds.iter().any(|it| fits_empty(demand, it)) {
+        return None;
+    }
+    let asked = demand.amounts.array();
+    for resource in Resource::SCALARS {
+        let row = resource.row();
+        let largest = kinds.iter().map(|it| it.capacity.amounts.array()[row]).max().unwrap_or(0);
+        if asked[row] > largest {
+            return Some((error::short_of(resource), asked[row], largest));
+        }
+    }
+    let devices = kinds.iter().map(|it| matching_devices(demand, it)).max().unwrap_or(0);
+    if u64::from(demand.gpus.count) > devices {
+        let asked = u64::from(demand.gpus.count);
+        return Some((error::short_of(Resource::Gpu), asked, devices));
+    }
+    if !demand.requires.iter().all(|ask| kinds.iter().any(|it| has_attribute(it, ask))) {
+        return Some(("attributes".into(), demand.requires.len() as u64, 0));
+    }
+    Some(("all it asks for together".into(), 1, 0))
+}
+
+fn fits_empty(demand: &Demand, node: &NodeSpec) -> bool {
+    demand.amounts.array().iter().zip(node.capacity.amounts.array()).all(|(ask, has)| *ask <= has)
+        && matching_devices(demand, node) >= u64::from(demand.gpus.count)
+        && demand.ports.iter().all(|it| !node.reserved_ports.contains(it))
+        && demand.requires.iter().all(|ask| has_attribute(node, ask))
+}
+
+fn matching_devices(demand: &Demand, node: &NodeSpec) -> u64 {
+    let models = &demand.gpus.models;
+    node.capacity.gpus.iter().filter(|it| models.is_empty() || models.contains(it)).count() as u64
+}
+
+fn has_attribute(node: &NodeSpec, ask: &Requirement) -> bool {
+    let value = if ask.attribute == ZONE {
+        Some(&node.zone)
+    } else {
+        node.attributes.iter().find(|(name, _)| *name == ask.attribute).map(|(_, value)| value)
+    };
+    value.is_some_and(|it| ask.values.is_empty() || ask.values.contains(it))
+}
+
+/// A [`Workload`] as a stream.
+#[derive(Debug, Clone)]
+pub struct Stream<'a> {
+    workload: &'a Workload,
+    next_node: usize,
+    next_task: usize,
+    next_definition: u32,
+}
+
+impl ArrivalStream for Stream<'_> {
+    fn next(&mut self) -> Result<Option<Arrival>, StreamError> {
+        Ok(Iterator::next(self))
+    }
+}
+
+impl Iterator for Stream<'_> {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        let workload = self.workload;
+        let task = workload.tasks.get(self.next_task);
+        if let Some((at, node, event)) = workload.timeline.get(self.next_node)
+            && task.is_none_or(|it| *at <= it.at)
+        {
+            self.next_node += 1;
+            let what = What::Node { node: *node, event: event.clone() };
+            return Some(Arrival { at: *at, what });
+        }
+        let row = task?;
+        if row.definition == self.next_definition {
+            let definition = DefinitionId(row.definition);
+            self.next_definition += 1;
+            let spec = workload.definitions[definition.row()].clone();
+            return Some(Arrival { at: row.at, what: What::Definition { definition, spec } });
+        }
+        let task = TaskId(self.next_task as u64);
+        self.next_task += 1;
+        Some(Arrival { at: row.at, what: What::Task(workload.task(task)) })
+    }
+}
