@@ -78,4 +78,6 @@ pub mod rules;
 pub mod scheduler;
 pub mod shape;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod units;

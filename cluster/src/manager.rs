@@ -136,6 +136,12 @@ impl Manager {
         self.recorder.fingerprint()
     }
 
+    /// Places without a scheduler, on devices of the test's own choice.
+    #[cfg(test)]
+    pub(crate) fn place_for_test(&mut self, task: TaskId, node: NodeId, devices: DeviceSet) {
+        self.core.place(self.core.now, task, node, devices, &mut Vec::new());
+    }
+
     /// Why a pending task is not placed, in counts over all nodes; `None` if it is not pending.
     pub fn explain(&self, task: TaskId) -> Option<Refusal> {
         let found = self.core.state.task(task)?;
