@@ -14,7 +14,7 @@
 //! * Where neither input nor policy depends on the seed, all runs are equal and there is nothing to
 //!   estimate: differences are exact.
 
-use crate::column::{Better, Column};
+use crate::column::{Better, Column, Unit};
 use crate::manifest::Manifest;
 use crate::run_report::RunReport;
 use serde::{Deserialize, Serialize};
@@ -233,11 +233,25 @@ impl Comparison {
         self.is_exact
     }
 
-    /// Headline rows that have a value, in order; counts that are zero everywhere are left out.
+    /// Headline rows that have a value, in order. Counts that are zero everywhere are left out, and so
+    /// is a count that repeats an earlier one (all tasks that were never placed were dropped, say).
     pub fn headlines(&self) -> impl Iterator<Item = &MetricRow> {
-        self.metrics.iter().filter(|it| {
-            it.column.headline && it.cells.iter().any(|cell| cell.mean.is_some_and(|it| it != 0.0))
-        })
+        let mut shown: Vec<&MetricRow> = Vec::new();
+        for row in self.metrics.iter().filter(|it| it.column.headline) {
+            let says_something = row.cells.iter().any(|it| it.mean.is_some_and(|it| it != 0.0));
+            let is_repeated = shown.iter().any(|it| {
+                it.column.unit == Unit::Tasks
+                    && row.column.unit == Unit::Tasks
+                    && it.column.better == row.column.better
+                    && self.runs.iter().all(|run| {
+                        run.report.value(&it.column.name) == run.report.value(&row.column.name)
+                    })
+            });
+            if says_something && !is_repeated {
+                shown.push(row);
+            }
+        }
+        shown.into_iter()
     }
 }
 
@@ -416,7 +430,6 @@ impl Paired {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Unit;
 
     fn row(values: &[&[f64]], better: Better) -> MetricRow {
         let column = Column::new("x", Unit::Ratio, better, "x", "x");

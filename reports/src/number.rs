@@ -35,10 +35,14 @@ impl Scale {
                     .into_iter()
                     .find(|(length, _)| {
                         largest / length >= 1.0
-                            && (smallest / length >= 0.1 || largest / length >= 2_000.0)
+                            && (smallest / length >= 1.0 || largest / length >= 2_000.0)
                     })
                     .unwrap_or(if largest == 0.0 { (1e6, "s") } else { (1.0, "µs") });
-                Self { factor: 1.0 / factor, decimals: decimals(largest / factor), label }
+                let decimals = match smallest / factor {
+                    it if it < 10.0 && largest / factor >= 100.0 => 1,
+                    _ => decimals(largest / factor),
+                };
+                Self { factor: 1.0 / factor, decimals, label }
             }
             Unit::Share => {
                 let percent = largest * 100.0;
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_column_has_one_unit() {
-        check(Unit::Us, &[12_345_678.0, 900_000.0], &["12.35 s", "0.90 s"]);
+        check(Unit::Us, &[12_345_678.0, 1_900_000.0], &["12.35 s", "1.90 s"]);
         check(Unit::Us, &[250.0, 0.0], &["250.0 µs", "0.0 µs"]);
         check(Unit::Us, &[7_200e6, 3_600e6], &["2.00 h", "1.00 h"]);
         check(Unit::Us, &[0.0], &["0.00 s"]);
@@ -143,7 +147,8 @@ mod tests {
 
     #[test]
     fn small_values_beside_large_ones_are_not_lost() {
-        check(Unit::Us, &[7_200e6, 30e6], &["120.0 min", "0.5 min"]);
+        check(Unit::Us, &[7_200e6, 30e6], &["7200 s", "30 s"]);
+        check(Unit::Us, &[72_000e6, 30e6], &["1200.0 min", "0.5 min"]);
     }
 
     #[test]

@@ -3,15 +3,23 @@
 //!
 //! To add one: write `figures/x.rs` with an `ENTRY`, and add the two lines `mod x;` and `x::ENTRY`.
 
+mod allocation;
+mod chart;
+mod fragmentation;
+mod over_time;
+mod overview;
 pub mod png;
 pub mod scene;
 pub mod svg;
+mod wait;
+mod zones;
 
 use crate::comparison::Comparison;
 use scene::Scene;
 
 /// All figures, in the order of the page.
-pub const ALL: &[Entry] = &[];
+pub const ALL: &[Entry] =
+    &[overview::ENTRY, wait::ENTRY, allocation::ENTRY, fragmentation::ENTRY, zones::ENTRY];
 
 /// A figure in the list.
 #[derive(Debug, Clone, Copy)]
