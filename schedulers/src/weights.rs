@@ -44,3 +44,46 @@ impl Weights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{World, demand};
+    use cluster::nodes::{DeviceSet, NodeCapacity, NodeSpec};
+    use cluster::rules::Rules;
+    use cluster::scheduler::{Desk, Scheduler};
+    use std::sync::{Arc, Mutex};
+
+    /// Notes the weights of every task and puts it on the first node, if it fits.
+    struct Noting(Arc<Mutex<Vec<[u64; 4]>>>);
+
+    impl Scheduler for Noting {
+        fn decide(&mut self, desk: &mut Desk<'_>) {
+            while let Some(task) = desk.head() {
+                let (ask, nodes) = (desk.ask(task), desk.state().nodes());
+                self.0.lock().unwrap().push(Weights::Demand.of(ask, nodes));
+                match nodes.ids().find(|&it| nodes.fits(ask.shape, it)) {
+                    Some(node) => desk.place(task, node, DeviceSet::NONE),
+                    None => desk.unfit(task),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_and_asked_for_counts_as_a_share_rounded_up() {
+        let noted = Arc::new(Mutex::new(Vec::new()));
+        let mut world = World::new(Rules::default(), Box::new(Noting(noted.clone())));
+        world.join(NodeSpec {
+            name: "a".to_owned(),
+            capacity: NodeCapacity { amounts: demand("3/8").amounts, gpus: vec![] },
+            ..NodeSpec::default()
+        });
+        for task in ["1/0", "1/2", "300/0"] {
+            world.submit(demand(task), None);
+        }
+        // A third of 2^16 is 21845.3; a hundred times what there is counts no more than 2^20.
+        let want = [[21_846, 0, 0, 0], [43_691, 16_384, 0, 0], [1 << 20, 16_384, 0, 0]];
+        assert_eq!(*noted.lock().unwrap(), want);
+    }
+}
