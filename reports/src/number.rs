@@ -35,7 +35,7 @@ impl Scale {
                     .into_iter()
                     .find(|(length, _)| {
                         largest / length >= 1.0
-                            && (smallest / length >= 1.0 || largest / length >= 2_000.0)
+                            && (smallest / length >= 1.0 || largest / length >= 1_000.0)
                     })
                     .unwrap_or(if largest == 0.0 { (1e6, "s") } else { (1.0, "µs") });
                 let decimals = match smallest / factor {

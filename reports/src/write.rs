@@ -151,7 +151,11 @@ pub fn write_all(dir: &Path, comparison: &Comparison) -> Result<Written, ReportE
 fn report_json(comparison: &Comparison) -> Result<Vec<u8>, ReportError> {
     let stored =
         StoredRef { format: FORMAT, manifest: comparison.manifest(), runs: comparison.runs() };
-    to_json(REPORT_JSON, &stored)
+    // Not for people, and large: no white space.
+    let mut bytes = serde_json::to_vec(&stored)
+        .map_err(|it| ReportError::Make { name: REPORT_JSON.to_owned(), why: it.to_string() })?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// JSON with a line break at its end.

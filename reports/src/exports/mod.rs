@@ -3,15 +3,23 @@
 //! To add one: write `exports/x.rs` with an `ENTRY`, and add the two lines `mod x;` and `x::ENTRY`.
 //! Every metric is in every export; nothing has to be listed twice.
 
+mod report_html;
 mod samples_csv;
 mod summary_csv;
 mod summary_json;
+mod table_md;
 
 use crate::comparison::Comparison;
 use crate::write::ReportError;
 
 /// All exports, in the order in which they are written.
-pub const ALL: &[Entry] = &[summary_csv::ENTRY, summary_json::ENTRY, samples_csv::ENTRY];
+pub const ALL: &[Entry] = &[
+    summary_csv::ENTRY,
+    summary_json::ENTRY,
+    samples_csv::ENTRY,
+    table_md::ENTRY,
+    report_html::ENTRY,
+];
 
 /// An export in the list.
 #[derive(Debug, Clone, Copy)]
