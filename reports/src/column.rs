@@ -41,7 +41,7 @@ pub struct Column {
     pub unit: Unit,
     /// Which direction is good.
     pub better: Better,
-    /// A few words, fit for a table's head: `wait, mean`.
+    /// A few words, fit for a table's head: `mean wait`.
     pub title: String,
     /// One sentence.
     pub summary: String,

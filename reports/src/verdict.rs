@@ -222,7 +222,7 @@ fn listed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     match texts.split_last() {
         None => String::new(),
         Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} and {last}", rest.join("; ")),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
     }
 }
 

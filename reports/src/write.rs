@@ -100,6 +100,13 @@ pub struct Written {
 }
 
 impl Written {
+    fn put(&mut self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
+        let path = dir.join(name);
+        write_file(&path, bytes)?;
+        self.files.push(path);
+        Ok(())
+    }
+
     /// The page to open.
     pub fn page(&self) -> Option<&Path> {
         self.files.iter().find(|it| it.ends_with("report.html")).map(PathBuf::as_path)
@@ -128,21 +135,29 @@ struct Stored {
 ///
 /// If the folder cannot be made or a file cannot be written; files written before stay.
 pub fn write_all(dir: &Path, comparison: &Comparison) -> Result<Written, ReportError> {
-    let mut written = Written::default();
-    let mut put = |name: &str, bytes: &[u8]| -> Result<(), ReportError> {
-        let path = dir.join(name);
-        write_file(&path, bytes)?;
-        written.files.push(path);
-        Ok(())
-    };
-    put(REPORT_JSON, &report_json(comparison)?)?;
-    for export in exports::ALL {
-        put(export.file, &(export.render)(comparison)?)?;
+    let mut written = write_data(dir, comparison)?;
+    for export in exports::ALL.iter().filter(|it| it.has_figures) {
+        written.put(dir, export.file, &(export.render)(comparison)?)?;
     }
     for figure in figures::ALL {
         let scene = (figure.draw)(comparison);
-        put(&format!("figures/{}.svg", figure.name), figures::svg::render(&scene).as_bytes())?;
-        put(&format!("figures/{}.png", figure.name), &figures::png::render(&scene)?)?;
+        let name = |ending: &str| format!("figures/{}.{ending}", figure.name);
+        written.put(dir, &name("svg"), figures::svg::render(&scene).as_bytes())?;
+        written.put(dir, &name("png"), &figures::png::render(&scene)?)?;
+    }
+    Ok(written)
+}
+
+/// As [`write_all`], without figures and what shows them.
+///
+/// # Errors
+///
+/// As [`write_all`].
+pub fn write_data(dir: &Path, comparison: &Comparison) -> Result<Written, ReportError> {
+    let mut written = Written::default();
+    written.put(dir, REPORT_JSON, &report_json(comparison)?)?;
+    for export in exports::ALL.iter().filter(|it| !it.has_figures) {
+        written.put(dir, export.file, &(export.render)(comparison)?)?;
     }
     Ok(written)
 }

@@ -30,6 +30,8 @@ pub struct Entry {
     pub file: &'static str,
     /// One line about what it holds.
     pub summary: &'static str,
+    /// Whether figures are drawn for it.
+    pub has_figures: bool,
     /// Its bytes.
     pub render: fn(&Comparison) -> Result<Vec<u8>, ReportError>,
 }

@@ -18,6 +18,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "report-html",
     file: "report.html",
     summary: "the page for people: verdict, tables, figures, definitions",
+    has_figures: true,
     render,
 };
 
@@ -60,12 +61,14 @@ struct ColumnView {
     title: String,
     unit: &'static str,
     direction: &'static str,
+    arrow: &'static str,
     summary: String,
 }
 
 #[derive(Serialize)]
 struct RowView<'a> {
-    policy: &'a str,
+    /// In pieces, between which a line may break.
+    policy: Vec<&'a str>,
     cells: Vec<CellView>,
 }
 
@@ -87,7 +90,7 @@ struct FigureView {
 
 #[derive(Serialize)]
 struct ZoneView<'a> {
-    policy: &'a str,
+    policy: Vec<&'a str>,
     zone: &'a str,
     nodes: String,
     tasks: String,
@@ -239,22 +242,24 @@ fn table<'a>(
 ) -> TableView<'a> {
     let columns = rows.iter().map(|it| column(&it.column, Scale::of_row(it).label())).collect();
     let rows = comparison.policies().iter().enumerate().map(|(at, policy)| RowView {
-        policy,
+        policy: pieces(policy),
         cells: rows.iter().map(|row| cell(comparison, row, at)).collect(),
     });
     TableView { title, columns, rows: rows.collect() }
 }
 
 fn column(column: &Column, unit: &'static str) -> ColumnView {
+    let (direction, arrow) = match column.better {
+        Better::Lower => ("lower is better", "↓"),
+        Better::Higher => ("higher is better", "↑"),
+        Better::Neither => ("not ranked", ""),
+    };
     ColumnView {
         name: column.name.clone(),
         title: column.title.clone(),
         unit,
-        direction: match column.better {
-            Better::Lower => "lower is better",
-            Better::Higher => "higher is better",
-            Better::Neither => "not ranked",
-        },
+        direction,
+        arrow,
         summary: column.summary.clone(),
     }
 }
@@ -302,7 +307,7 @@ fn zones<'a>(comparison: &'a Comparison, resources: &[Resource]) -> Vec<ZoneView
                 ]
             });
             out.push(ZoneView {
-                policy,
+                policy: pieces(policy),
                 zone: &zone.zone,
                 nodes: count(mean(rows.iter().map(|it| it.nodes_mean).collect())),
                 tasks: count(mean(rows.iter().map(|it| it.tasks_mean).collect())),
@@ -311,4 +316,9 @@ fn zones<'a>(comparison: &'a Comparison, resources: &[Resource]) -> Vec<ZoneView
         }
     }
     out
+}
+
+/// A policy's name in pieces that end in punctuation.
+fn pieces(policy: &str) -> Vec<&str> {
+    policy.split_inclusive(['(', ')', ',', ':', ';']).collect()
 }

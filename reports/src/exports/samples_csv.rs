@@ -8,6 +8,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "samples-csv",
     file: "samples.csv",
     summary: "the time series of every run",
+    has_figures: false,
     render,
 };
 

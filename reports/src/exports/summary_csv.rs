@@ -8,6 +8,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "summary-csv",
     file: "summary.csv",
     summary: "one row per policy and seed, all columns",
+    has_figures: false,
     render,
 };
 

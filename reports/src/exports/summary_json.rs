@@ -11,6 +11,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "summary-json",
     file: "summary.json",
     summary: "numbers of every run, statistics per policy, verdict",
+    has_figures: false,
     render,
 };
 

@@ -9,6 +9,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "table-md",
     file: "table.md",
     summary: "verdict and headline metrics as a Markdown table",
+    has_figures: false,
     render,
 };
 

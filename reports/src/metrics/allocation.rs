@@ -31,7 +31,7 @@ fn columns() -> Vec<Column> {
             format!("{resource}_allocated_share_peak"),
             Unit::Share,
             Better::Neither,
-            format!("{resource} allocated, peak"),
+            format!("peak {resource} allocated"),
             format!("Largest share of the cluster's {resource} that placed tasks asked for."),
         ));
     }

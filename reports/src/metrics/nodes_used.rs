@@ -21,8 +21,8 @@ fn columns() -> Vec<Column> {
         Column::new(name, Unit::Nodes, Better::Lower, title, summary)
     };
     vec![
-        nodes("nodes_used_mean", "nodes used, mean", "Nodes with at least one task, over time."),
-        nodes("nodes_used_peak", "nodes used, peak", "Most nodes with at least one task."),
+        nodes("nodes_used_mean", "mean nodes used", "Nodes with at least one task, over time."),
+        nodes("nodes_used_peak", "peak nodes used", "Most nodes with at least one task."),
     ]
 }
 

@@ -23,10 +23,10 @@ fn columns() -> Vec<Column> {
     vec![
         nodes(
             "nodes_overfull_mean",
-            "overfull nodes, mean",
+            "mean overfull nodes",
             "Nodes that hold more than they offer.",
         ),
-        nodes("nodes_overfull_peak", "overfull nodes, peak", "Most overfull nodes at any sample."),
+        nodes("nodes_overfull_peak", "peak overfull nodes", "Most overfull nodes at any sample."),
     ]
 }
 

@@ -28,12 +28,8 @@ fn columns() -> Vec<Column> {
         Column::new(name, Unit::Ratio, Better::Lower, title, summary)
     };
     vec![
-        ratio("slowdown_mean", "slowdown, mean", "Mean bounded slowdown of finished tasks."),
-        ratio(
-            "slowdown_p99",
-            "slowdown, p99",
-            "99 % of finished tasks have at most this slowdown.",
-        ),
+        ratio("slowdown_mean", "mean slowdown", "Mean bounded slowdown of finished tasks."),
+        ratio("slowdown_p99", "p99 slowdown", "99 % of finished tasks have at most this slowdown."),
     ]
 }
 

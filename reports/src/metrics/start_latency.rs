@@ -27,13 +27,13 @@ fn columns() -> Vec<Column> {
         Column::new(name, Unit::Us, Better::Lower, title, summary)
     };
     vec![
-        us("start_latency_us_mean", "start latency, mean", "Mean time from submission to running."),
+        us("start_latency_us_mean", "mean start latency", "Mean time from submission to running."),
         us(
             "start_latency_us_p50",
-            "start latency, median",
+            "median start latency",
             "Half of the tasks ran within this time.",
         ),
-        us("start_latency_us_p99", "start latency, p99", "99 % of the tasks ran within this time."),
+        us("start_latency_us_p99", "p99 start latency", "99 % of the tasks ran within this time."),
     ]
 }
 

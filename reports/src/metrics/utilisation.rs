@@ -31,7 +31,7 @@ fn columns() -> Vec<Column> {
             format!("{resource}_utilised_share_peak"),
             Unit::Share,
             Better::Neither,
-            format!("{resource} utilised, peak"),
+            format!("peak {resource} utilised"),
             format!("Largest share of the cluster's {resource} that running tasks asked for."),
         ));
     }

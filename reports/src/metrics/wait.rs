@@ -28,18 +28,16 @@ fn columns() -> Vec<Column> {
         Column::new(name, Unit::Us, Better::Lower, title, summary)
     };
     vec![
-        us("wait_us_mean", "wait, mean", "Mean time from submission to first placement.")
-            .headline(),
-        us("wait_us_p50", "wait, median", "Half of the tasks were placed within this time."),
-        us("wait_us_p90", "wait, p90", "90 % of the tasks were placed within this time."),
-        us("wait_us_p99", "wait, p99", "99 % of the tasks were placed within this time.")
-            .headline(),
-        us("wait_us_max", "wait, longest", "Longest time from submission to first placement."),
+        us("wait_us_mean", "mean wait", "Mean time from submission to first placement.").headline(),
+        us("wait_us_p50", "median wait", "Half of the tasks were placed within this time."),
+        us("wait_us_p90", "p90 wait", "90 % of the tasks were placed within this time."),
+        us("wait_us_p99", "p99 wait", "99 % of the tasks were placed within this time.").headline(),
+        us("wait_us_max", "longest wait", "Longest time from submission to first placement."),
         Column::new(
             "wait_open_tasks",
             Unit::Tasks,
             Better::Lower,
-            "wait, open at the end",
+            "open waits",
             "Tasks still waiting for their first placement at the end; their waits are lower bounds.",
         ),
     ]

@@ -24,12 +24,8 @@ fn columns() -> Vec<Column> {
         Column::new(name, Unit::Tasks, Better::Lower, title, summary)
     };
     vec![
-        tasks(
-            "zone_skew_tasks_mean",
-            "zone skew, mean",
-            "Fullest less emptiest zone of a service.",
-        ),
-        tasks("zone_skew_tasks_max", "zone skew, worst", "Largest zone skew of any service."),
+        tasks("zone_skew_tasks_mean", "mean zone skew", "Fullest less emptiest zone of a service."),
+        tasks("zone_skew_tasks_max", "worst zone skew", "Largest zone skew of any service."),
     ]
 }
 

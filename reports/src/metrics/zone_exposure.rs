@@ -27,13 +27,13 @@ fn columns() -> Vec<Column> {
     vec![
         share(
             "zone_exposure_share_mean",
-            "zone exposure, mean",
+            "mean zone exposure",
             "Share of a service that the loss of its fullest zone would take.",
         )
         .headline(),
         share(
             "zone_exposure_share_max",
-            "zone exposure, worst",
+            "worst zone exposure",
             "The most exposed service's share.",
         ),
     ]

@@ -36,14 +36,14 @@ fn columns() -> Vec<Column> {
             "zone_outage_lost_share_mean",
             Unit::Share,
             Better::Lower,
-            "lost in zone outage, mean",
+            "mean loss in zone outage",
             "Share of a service's tasks lost in a zone outage, mean over services and outages.",
         ),
         Column::new(
             "zone_outage_lost_share_max",
             Unit::Share,
             Better::Lower,
-            "lost in zone outage, worst",
+            "worst loss in zone outage",
             "Largest share of any service's tasks lost in a zone outage.",
         )
         .headline(),
