@@ -55,10 +55,13 @@ pub(super) fn percent_panel(
     }
 }
 
+/// When a run was over, and its samples.
+type Series = (f64, Vec<(u64, Option<f64>)>);
+
 /// The mean over runs at even steps of time. Each sample holds until the next; where a run has no value
 /// or is over, the mean has none either.
 fn mean_line(runs: &[&Run], column: &str, start: f64, end: f64) -> Vec<(f64, Option<f64>)> {
-    let series: Vec<(f64, Vec<(u64, Option<f64>)>)> =
+    let series: Vec<Series> =
         runs.iter().map(|it| (it.report.end.0 as f64, it.report.samples.series(column))).collect();
     (0..=STEPS)
         .map(|step| {

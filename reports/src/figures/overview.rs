@@ -19,8 +19,13 @@ const SHADE: Color = Color(0xE6, 0x9F, 0x00);
 fn draw(comparison: &Comparison) -> Scene {
     let rows: Vec<&MetricRow> =
         comparison.headlines().filter(|it| it.column.better != Better::Neither).collect();
-    let note = "Darker is worse, white is best (darkest in its column: the worst). * best mean, = not \
-                told apart from it. Small: how far from the best.";
+    let any_ranked = rows.iter().any(|it| it.best.is_some());
+    let note = if !any_ranked {
+        "Nothing is ranked: there is one policy, or all have the same values."
+    } else {
+        "Darker is worse, white is best (darkest in its column: the worst). * best mean, = not \
+                told apart from it. Small: how far from the best."
+    };
     let policies = comparison.policies();
     let height = HEAD + ROW * policies.len() as f64 + 8.0;
     if rows.is_empty() || policies.is_empty() {

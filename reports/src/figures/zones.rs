@@ -41,7 +41,7 @@ fn draw(comparison: &Comparison) -> Scene {
          apart from it.{made_up}"
     );
     if shown.is_empty() {
-        let mut sheet = Sheet::new(comparison, ENTRY.title, 60.0, false, &note);
+        let mut sheet = Sheet::new(comparison, ENTRY.title, 60.0, false, "");
         sheet.nothing(
             "One zone only, or no service or group with two placed tasks: no spread to show.",
         );
