@@ -1,0 +1,264 @@
+//! The command line as clap reads it. Texts become types in [`plan`](crate::plan).
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Measure where containers should run before you let them.
+///
+/// Without a command, compares nine placement strategies on the built-in workload (three zones, one of
+/// which goes out) and writes a report.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bayplan",
+    version,
+    after_help = "Exit codes: 0 fine, 1 a run found a fault or a difference, 2 bad input, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do; `compare` on the built-in workload if left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags that may stand anywhere.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that may stand anywhere.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// First seed; several seeds count up from it
+    #[arg(long, global = true, default_value_t = 1, value_name = "S")]
+    pub seed: u64,
+    /// Runs at the same time; results do not depend on it [default: one per core]
+    #[arg(long, short, global = true, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Print results only: no progress, no notes
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How to print results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run several policies on the same workload, seeds and faults, and write a report
+    Compare(Compare),
+    /// Run one policy once: summary, samples, and if asked for the tasks and the journal
+    Simulate(Simulate),
+    /// Feed a journal back: verify it, or ask what other policies would have done
+    Replay(Replay),
+    /// List the policies, or describe one with its parameters and source
+    Policies(Policies),
+    /// Look at, convert and make workload traces
+    Trace(Trace),
+    /// Build the report of a run again from its files
+    Report(Report),
+}
+
+/// What every simulated run takes.
+#[derive(Debug, Clone, Args)]
+pub struct World {
+    /// Workload: a path, FORMAT:PATH?key=value, or builtin:NAME
+    #[arg(long, default_value = "builtin:default", value_name = "T")]
+    pub trace: String,
+    /// Cluster: a nodes file, or uniform:1000,cpu=64,mem=256GiB,zones=3 [default: the trace's own]
+    #[arg(long, value_name = "C")]
+    pub cluster: Option<String>,
+    /// Make K synthetic zones: K, K:by=hash or K:by=LABEL
+    #[arg(long, value_name = "K[:by=..]")]
+    pub zones: Option<String>,
+    /// Multiply all moments of the trace, such as 0.01 or 1/100
+    #[arg(long, value_name = "X")]
+    pub time_scale: Option<String>,
+    /// Arrivals only: nothing ever leaves
+    #[arg(long)]
+    pub static_fill: bool,
+    /// Permute the tasks over the arrival times, by the run's seed
+    #[arg(long)]
+    pub shuffle: bool,
+    /// Stop the run at this time, such as 6h
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Read the first N tasks only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Tasks that no node could hold even when empty: error, drop or keep
+    #[arg(long, default_value = "error", value_name = "WHAT")]
+    pub oversized: String,
+    /// Offer more than nodes have: cpu=1.6,memory=1.2 [default: what the trace's card suggests]
+    #[arg(long, value_name = "FACTORS")]
+    pub overcommit: Option<String>,
+    /// Who is tried first: fifo, priority, shortest-first, largest-first[:RESOURCE],
+    /// smallest-first[:RESOURCE]
+    #[arg(long, default_value = "fifo", value_name = "ORDER")]
+    pub queue: String,
+    /// A task that fits nowhere: wait (others pass), head (everybody behind it waits), drop, or
+    /// retry[:first=1s,max=5m,factor=2,tries=0]
+    #[arg(long, default_value = "wait", value_name = "WHAT")]
+    pub unfit: String,
+    /// Time from placed to running: 0, 2s, or lognormal:median=2s,sigma=0.5
+    #[arg(long, default_value = "0", value_name = "MODEL")]
+    pub startup: String,
+    /// Scripted fault, repeatable: zone-outage:ZONE@6h+30m, node-loss:NODE@1h+10m, drain:NODE@2h;
+    /// `none` takes the built-in workload's own outage away
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// Random faults: `default` (Google 2011's rates), or node=0.0247,repair=1422s,sigma=2.21,
+    /// zone=0.1,zone-repair=1h,zone-sigma=0.5 (losses per node-day, outages per zone-day)
+    #[arg(long, value_name = "RATES")]
+    pub random_faults: Option<String>,
+    /// Count the ledger again after every step and stop at the first difference (slow)
+    #[arg(long)]
+    pub check: bool,
+    /// Write the journal of every run
+    #[arg(long)]
+    pub record_journal: bool,
+    /// Write tasks.csv: every task in arrival order with its node and times
+    #[arg(long)]
+    pub tasks: bool,
+    /// Draw no figures and write no page
+    #[arg(long)]
+    pub no_figures: bool,
+    /// Folder for the results
+    #[arg(long, default_value = "bayplan-out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Write into a folder that holds other things
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `bayplan compare`.
+#[derive(Debug, Clone, Args)]
+pub struct Compare {
+    /// The world.
+    #[command(flatten)]
+    pub world: World,
+    /// Policy, repeatable [default: nine of them; see `bayplan policies`]
+    #[arg(long = "policy", short, value_name = "P")]
+    pub policies: Vec<String>,
+    /// Number of seeds
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: u64,
+}
+
+/// `bayplan simulate`.
+#[derive(Debug, Clone, Args)]
+pub struct Simulate {
+    /// The world.
+    #[command(flatten)]
+    pub world: World,
+    /// Policy
+    #[arg(long, short, default_value = "ecs", value_name = "P")]
+    pub policy: String,
+}
+
+/// `bayplan replay`.
+#[derive(Debug, Clone, Args)]
+pub struct Replay {
+    /// The journal that `--record-journal` wrote
+    pub journal: PathBuf,
+    /// Ask what this policy would have done, repeatable
+    #[arg(long = "policy", short, value_name = "P")]
+    pub policies: Vec<String>,
+    /// Folder for the report of `--policy`
+    #[arg(long, default_value = "bayplan-out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Write into a folder that holds other things
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `bayplan policies`.
+#[derive(Debug, Clone, Args)]
+pub struct Policies {
+    /// Describe this one
+    pub name: Option<String>,
+}
+
+/// `bayplan report`.
+#[derive(Debug, Clone, Args)]
+pub struct Report {
+    /// Folder of a run
+    pub dir: PathBuf,
+}
+
+/// `bayplan trace`.
+#[derive(Debug, Clone, Args)]
+pub struct Trace {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TraceCommand,
+}
+
+/// What can be done with traces.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TraceCommand {
+    /// Print a trace's card: what is in it, what was refused, what had to be assumed
+    Inspect(TraceInput),
+    /// Write a trace as nodes.csv and tasks.csv
+    Convert {
+        /// The trace.
+        #[command(flatten)]
+        input: TraceInput,
+        /// Folder for nodes.csv and tasks.csv
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Compress both files
+        #[arg(long)]
+        gzip: bool,
+    },
+    /// Make a workload from a recipe and write it as nodes.csv and tasks.csv
+    Generate {
+        /// A recipe file (JSON), or the name of a built-in one
+        #[arg(long, default_value = "default", value_name = "FILE|NAME")]
+        recipe: String,
+        /// Print the recipe as JSON instead, to start one of your own
+        #[arg(long)]
+        print_recipe: bool,
+        /// Folder for nodes.csv and tasks.csv
+        #[arg(long, value_name = "DIR", required_unless_present = "print_recipe")]
+        out: Option<PathBuf>,
+        /// Compress both files
+        #[arg(long)]
+        gzip: bool,
+    },
+    /// List the formats, or describe one
+    Formats {
+        /// Describe this one
+        name: Option<String>,
+    },
+}
+
+/// A trace and how to read it.
+#[derive(Debug, Clone, Args)]
+pub struct TraceInput {
+    /// Workload: a path, FORMAT:PATH?key=value, or builtin:NAME
+    pub trace: String,
+    /// Make K synthetic zones: K, K:by=hash or K:by=LABEL
+    #[arg(long, value_name = "K[:by=..]")]
+    pub zones: Option<String>,
+    /// Multiply all moments of the trace, such as 0.01 or 1/100
+    #[arg(long, value_name = "X")]
+    pub time_scale: Option<String>,
+    /// Arrivals only: nothing ever leaves
+    #[arg(long)]
+    pub static_fill: bool,
+    /// Leave out what arrives later than this
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Read the first N tasks only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}

@@ -1,0 +1,131 @@
+//! `bayplan compare` and `bayplan simulate`.
+
+use crate::args::{Compare, Format, Global, Simulate, World};
+use crate::error::Failure;
+use crate::output;
+use crate::plan::{self, Plan};
+use crate::print;
+use crate::progress::Bar;
+use crate::runner::{self, Extras, Finished};
+use crate::workloads::Workloads;
+use reports::comparison::Comparison;
+use reports::manifest::Timings;
+use schedulers::policy::Policy;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// Runs `bayplan compare`.
+///
+/// # Errors
+///
+/// Bad input, or an interruption.
+pub fn compare(args: &Compare, global: &Global) -> Result<(), Failure> {
+    let plan = plan::plan(&args.world, global)?;
+    let policies = plan::policies(&args.policies)?;
+    run(&plan, &args.world, global, &policies, args.seeds)
+}
+
+/// Runs `bayplan simulate`.
+///
+/// # Errors
+///
+/// Bad input, or an interruption.
+pub fn simulate(args: &Simulate, global: &Global) -> Result<(), Failure> {
+    let plan = plan::plan(&args.world, global)?;
+    let policies = vec![plan::policy(&args.policy)?];
+    run(&plan, &args.world, global, &policies, 1)
+}
+
+fn run(
+    plan: &Plan,
+    world: &World,
+    global: &Global,
+    policies: &[Policy],
+    seed_count: u64,
+) -> Result<(), Failure> {
+    let begin = std::time::Instant::now();
+    let Some(last) = global.seed.checked_add(seed_count - 1) else {
+        return Err(Failure::new("--seed and --seeds run past the largest number")
+            .help("start from a smaller --seed"));
+    };
+    let seeds: Vec<u64> = (global.seed..=last).collect();
+    let workloads = Workloads::new(plan);
+    let spinner = Bar::spinner(&format!("reading {}", world.trace), global.quiet);
+    let first = workloads.get(seeds[0]);
+    spinner.clear();
+    let first = first?;
+    output::prepare(&plan.out, plan.force)?;
+    let total = first.workload.task_count() as u64 * policies.len() as u64 * seed_count;
+    let bar = Bar::tasks(total, global.quiet);
+    let several = policies.len() * seeds.len() > 1;
+    let extras = |policy: &Policy, seed: u64| extras(plan, policy, seed, several);
+    let result = runner::all(plan, &workloads, policies, &seeds, extras, &bar);
+    bar.clear();
+    let runs = result?;
+    let was_stopped = runner::STOP.load(Ordering::Relaxed);
+    if runs.is_empty() {
+        return Err(
+            Failure::new("stopped before a run had finished; nothing was written").interrupted()
+        );
+    }
+    let manifest = output::manifest(plan, &first, policies, &seeds, &runs)?;
+    let timings = Timings {
+        wall_secs: begin.elapsed().as_secs_f64(),
+        jobs: u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX),
+        runs: runs.iter().map(|it| it.timing.clone()).collect(),
+    };
+    let placements = runs.iter().filter_map(Finished::placement_line).collect::<Vec<_>>();
+    let reports = runs.into_iter().map(|it| (it.key, it.report)).collect();
+    let comparison = Comparison::new(manifest, reports);
+    output::write(&plan.out, &comparison, &timings, plan.figures)?;
+    let wrote = wrote(&plan.out, plan.figures);
+    print::comparison(&comparison, global, several)?;
+    if global.format == Format::Table && !global.quiet {
+        for line in placements {
+            print::line(&line)?;
+        }
+        print::line(&format!("\n{wrote}  ({:.1} s)", begin.elapsed().as_secs_f64()))?;
+    }
+    if was_stopped {
+        let manifest = comparison.manifest();
+        return Err(Failure::new(format!(
+            "interrupted: {} of {} runs had finished and are written",
+            manifest.runs_finished, manifest.runs_planned
+        ))
+        .help("the same command runs all of them again")
+        .interrupted());
+    }
+    Ok(())
+}
+
+impl Finished {
+    fn placement_line(&self) -> Option<String> {
+        let hash = self.placements.as_ref()?;
+        Some(format!("placements of {}, seed {}: sha256 {}", self.key.policy, self.key.seed, hash))
+    }
+}
+
+fn wrote(dir: &Path, figures: bool) -> String {
+    let page = if figures { "report.html" } else { "summary.csv" };
+    format!("wrote {}", dir.join(page).display())
+}
+
+/// Where the extra files of one run go: beside the report if there is only one run.
+fn extras(plan: &Plan, policy: &Policy, seed: u64, several: bool) -> Extras {
+    let place = |name: &str, ending: &str| {
+        if several {
+            let safe: String = policy
+                .to_string()
+                .chars()
+                .map(|it| if it.is_ascii_alphanumeric() || "-.".contains(it) { it } else { '_' })
+                .collect();
+            plan.out.join(format!("{safe}-{seed}.{name}{ending}"))
+        } else {
+            plan.out.join(format!("{name}{ending}"))
+        }
+    };
+    Extras {
+        journal: plan.record_journal.then(|| place("journal", "")),
+        tasks: plan.tasks.then(|| place("tasks", ".csv")),
+    }
+}

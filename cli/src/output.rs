@@ -1,0 +1,199 @@
+//! Output folders: made and checked before the long run, filled after it.
+
+use crate::error::{Failure, io};
+use crate::plan::Plan;
+use crate::runner::Finished;
+use crate::workloads::{Ready, digests};
+use cluster::demand::Resource;
+use cluster::event::NodeEvent;
+use cluster::nodes::Overcommit;
+use reports::comparison::Comparison;
+use reports::manifest::{Manifest, RunFingerprint, Setting, Timings, TraceInfo};
+use reports::write::{ReportError, write_all, write_data, write_file};
+use schedulers::policy::Policy;
+use serde::Serialize;
+use std::path::Path;
+
+/// The file that marks a folder as ours.
+pub const MANIFEST: &str = "manifest.json";
+
+/// Makes the folder, and refuses one that holds somebody else's things or cannot be written.
+///
+/// # Errors
+///
+/// With what to do instead.
+pub fn prepare(dir: &Path, force: bool) -> Result<(), Failure> {
+    match std::fs::read_dir(dir) {
+        Ok(mut entries) => {
+            let is_ours = dir.join(MANIFEST).exists();
+            if !is_ours && !force && entries.next().is_some() {
+                return Err(Failure::new(format!(
+                    "{} holds files that Bayplan did not write",
+                    dir.display()
+                ))
+                .help("choose another folder with --out, or say --force"));
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io("use the folder", dir, &error)),
+    }
+    std::fs::create_dir_all(dir).map_err(|it| io("make the folder", dir, &it))?;
+    // Fails now rather than after an hour.
+    let probe = dir.join(".bayplan-probe");
+    write_file(&probe, b"probe\n")?;
+    std::fs::remove_file(&probe).map_err(|it| io("write in", dir, &it))
+}
+
+/// Writes `value` as JSON.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|it| Failure::new(format!("cannot make {}: {it}", path.display())))?;
+    bytes.push(b'\n');
+    Ok(write_file(path, &bytes)?)
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::new(error.to_string()).help(error.help())
+    }
+}
+
+/// What all files of a folder say about how the runs were made.
+///
+/// # Errors
+///
+/// If an input cannot be read for its digest.
+pub fn manifest(
+    plan: &Plan,
+    ready: &Ready,
+    policies: &[Policy],
+    seeds: &[u64],
+    runs: &[Finished],
+) -> Result<Manifest, Failure> {
+    let card = &ready.workload.card;
+    let planned = (policies.len() * seeds.len()) as u64;
+    let finished = runs.len() as u64;
+    let mut options: Vec<Setting> = plan
+        .options
+        .iter()
+        .map(|(name, value)| Setting { name: name.clone(), value: value.clone() })
+        .collect();
+    let factors = factors(ready.overcommit);
+    let origin = match (plan.overcommit, card.suggested_overcommit) {
+        (None, Some(_)) => " (suggested by the trace's card)",
+        (None, None) => " (nodes offer what they have)",
+        _ => "",
+    };
+    if plan.overcommit.is_none() {
+        let value = format!("{factors}{origin}");
+        options.push(Setting { name: "overcommit".into(), value });
+    }
+    let mut warnings = Vec::new();
+    if finished < planned {
+        warnings.push(format!(
+            "Interrupted: {finished} of {planned} runs had finished; only they are reported."
+        ));
+    }
+    if card.refusals.count() > 0 {
+        warnings.push(format!(
+            "{} rows of the trace were left out; its card says which and why.",
+            card.refusals.count()
+        ));
+    }
+    let fingerprints = runs
+        .iter()
+        .map(|it| RunFingerprint {
+            policy: it.key.policy.clone(),
+            seed: it.key.seed,
+            fingerprint: it.outcome.fingerprint.to_string(),
+        })
+        .collect();
+    Ok(Manifest {
+        title: String::new(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        command: command_line(),
+        trace: TraceInfo {
+            name: plan.source.to_string(),
+            format: card.format.clone(),
+            card: card.to_string(),
+        },
+        inputs: digests(plan)?,
+        cluster: describe_cluster(ready),
+        policies: policies.iter().map(Policy::to_string).collect(),
+        seeds: seeds.to_vec(),
+        options,
+        synthetic_zones: card.zones.clone(),
+        fingerprints,
+        interrupted: finished < planned,
+        runs_finished: finished,
+        runs_planned: planned,
+        warnings,
+    })
+}
+
+/// `cpu 1.6, memory 1, disk 1`.
+fn factors(overcommit: Overcommit) -> String {
+    let parts: Vec<String> = Resource::SCALARS
+        .into_iter()
+        .map(|it| format!("{it} {}", f64::from(overcommit.0[it.row()]) / 1000.0))
+        .collect();
+    parts.join(", ")
+}
+
+fn describe_cluster(ready: &Ready) -> String {
+    let mut zones = std::collections::BTreeSet::new();
+    let mut nodes = 0;
+    for (_, _, event) in ready.workload.node_events() {
+        if let NodeEvent::Joined(spec) = event {
+            nodes += 1;
+            zones.insert(spec.zone.clone());
+        }
+    }
+    let zones: Vec<String> = zones.into_iter().filter(|it| !it.is_empty()).collect();
+    match zones.len() {
+        0 => format!("{nodes} nodes, no zones"),
+        1..=12 => format!("{nodes} nodes in {} zones ({})", zones.len(), zones.join(", ")),
+        count => format!("{nodes} nodes in {count} zones"),
+    }
+}
+
+/// The command line, quoted as a shell would need it, the program by its name alone.
+pub fn command_line() -> String {
+    let quote = |it: String| {
+        let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
+        if !it.is_empty() && it.chars().all(plain) {
+            it
+        } else {
+            format!("'{}'", it.replace('\'', "'\\''"))
+        }
+    };
+    std::iter::once("bayplan".to_owned())
+        .chain(std::env::args().skip(1).map(quote))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Writes the whole folder of a comparison.
+///
+/// # Errors
+///
+/// If a file cannot be written; those written before stay.
+pub fn write(
+    dir: &Path,
+    comparison: &Comparison,
+    timings: &Timings,
+    figures: bool,
+) -> Result<(), Failure> {
+    write_json(&dir.join(MANIFEST), comparison.manifest())?;
+    write_json(&dir.join("timings.json"), timings)?;
+    if figures {
+        write_all(dir, comparison)?;
+    } else {
+        write_data(dir, comparison)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The one place that prints results.
+
+use crate::args::{Format, Global};
+use crate::error::Failure;
+use reports::comparison::Comparison;
+use reports::exports;
+use reports::table::{TableStyle, table};
+use std::io::{IsTerminal, Write};
+
+/// Writes to standard output. A reader that has gone away ends the command quietly.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub fn text(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot print: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to standard output.
+///
+/// # Errors
+///
+/// As [`text`].
+pub fn line(line: &str) -> Result<(), Failure> {
+    text(&format!("{line}\n"))
+}
+
+/// Prints a value as JSON.
+///
+/// # Errors
+///
+/// As [`text`].
+pub fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|it| Failure::new(format!("cannot make JSON: {it}")))?;
+    line(&json)
+}
+
+/// Prints a comparison as it is asked for.
+///
+/// # Errors
+///
+/// As [`text`].
+pub fn comparison(comparison: &Comparison, global: &Global, several: bool) -> Result<(), Failure> {
+    let export = |name: &str| -> Result<(), Failure> {
+        let entry = exports::find(name).expect("the list of exports has this one");
+        text(&String::from_utf8_lossy(&(entry.render)(comparison)?))
+    };
+    match global.format {
+        Format::Json => export("summary-json"),
+        Format::Csv => export("summary-csv"),
+        Format::Table => {
+            let terminal = std::io::stdout().is_terminal();
+            text(&table(comparison, TableStyle { bold: terminal, ..TableStyle::default() }))?;
+            if several {
+                let verdict = comparison.verdict();
+                line(&format!("\n{}", verdict.sentence))?;
+                for sentence in verdict.support {
+                    line(&format!("  {sentence}"))?;
+                }
+            }
+            if let Some(zones) = &comparison.manifest().synthetic_zones {
+                line(&format!("\nZones are synthetic: {zones}."))?;
+            }
+            for warning in &comparison.manifest().warnings {
+                line(&format!("\n{warning}"))?;
+            }
+            Ok(())
+        }
+    }
+}

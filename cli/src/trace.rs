@@ -1,0 +1,158 @@
+//! `bayplan trace`: inspect, convert, generate, formats.
+
+use crate::args::{Format, Global, Trace, TraceCommand, TraceInput};
+use crate::error::{Failure, io, nearest};
+use crate::progress::Bar;
+use crate::{plan, print};
+use comfy_table::{ContentArrangement, Table, presets};
+use std::path::Path;
+use traces::format::COMMON_OPTIONS;
+use traces::generate::Recipe;
+use traces::source::{ReadOptions, Source};
+use traces::transform::TimeScale;
+use traces::workload::Workload;
+use traces::zones::Zones;
+use traces::{FORMATS, generate};
+
+/// Runs `bayplan trace`.
+///
+/// # Errors
+///
+/// Bad input.
+pub fn trace(args: &Trace, global: &Global) -> Result<(), Failure> {
+    match &args.command {
+        TraceCommand::Inspect(input) => {
+            let workload = read(input, global)?;
+            match global.format {
+                Format::Json => print::json(&workload.card),
+                _ => print::text(&workload.card.to_string()),
+            }
+        }
+        TraceCommand::Convert { input, out, gzip } => {
+            let workload = read(input, global)?;
+            write(&workload, out, *gzip, global)
+        }
+        TraceCommand::Generate { recipe, print_recipe, out, gzip } => {
+            let recipe = recipe_of(recipe)?;
+            if *print_recipe {
+                return print::line(&recipe.to_json());
+            }
+            let Some(out) = out else { return Ok(()) };
+            let spinner = Bar::spinner("generating", global.quiet);
+            let workload = generate::workload(&recipe, global.seed)?;
+            spinner.clear();
+            write(&workload, out, *gzip, global)
+        }
+        TraceCommand::Formats { name: None } => list(global),
+        TraceCommand::Formats { name: Some(name) } => describe(name, global),
+    }
+}
+
+fn read(input: &TraceInput, global: &Global) -> Result<Workload, Failure> {
+    let source = Source::parse(&input.trace)?;
+    let options = ReadOptions {
+        zones: input.zones.as_deref().map(Zones::parse).transpose()?,
+        time_scale: input.time_scale.as_deref().map(TimeScale::parse).transpose()?,
+        static_fill: input.static_fill,
+        until: plan::time("--until", input.until.as_deref())?,
+        limit: input.limit,
+        seed: global.seed,
+        ..ReadOptions::default()
+    };
+    let spinner = Bar::spinner(&format!("reading {}", input.trace), global.quiet);
+    let workload = traces::read(&source, &options);
+    spinner.clear();
+    Ok(workload?)
+}
+
+/// A built-in recipe by name, or one from a JSON file.
+fn recipe_of(name: &str) -> Result<Recipe, Failure> {
+    let path = Path::new(name);
+    if !path.exists() {
+        let known = generate::builtin_name(name)?;
+        let builtin = generate::BUILTINS.iter().find(|it| it.name == known);
+        return Ok((builtin.expect("it was found by this name").recipe)());
+    }
+    let text = std::fs::read_to_string(path).map_err(|it| io("read", path, &it))?;
+    Recipe::from_json(&text).map_err(|error| {
+        let mut failure = Failure::from(error);
+        failure.what = format!("{name}: {}", failure.what);
+        failure
+    })
+}
+
+fn write(workload: &Workload, out: &Path, gzip: bool, global: &Global) -> Result<(), Failure> {
+    let ending = if gzip { ".csv.gz" } else { ".csv" };
+    let mut files = vec![out.join(format!("tasks{ending}"))];
+    if workload.has_nodes() {
+        files.insert(0, out.join(format!("nodes{ending}")));
+    }
+    if let Some(there) = files.iter().find(|it| it.exists()) {
+        return Err(Failure::new(format!("{} exists", there.display()))
+            .help("name another folder with --out, or move the file away"));
+    }
+    std::fs::create_dir_all(out).map_err(|it| io("make the folder", out, &it))?;
+    traces::bayplan::write(workload, out, gzip)?;
+    if !global.quiet {
+        for file in files {
+            print::line(&format!("wrote {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(100).set_header(header);
+    table
+}
+
+fn list(global: &Global) -> Result<(), Failure> {
+    if global.format == Format::Json {
+        let names: Vec<_> = FORMATS
+            .iter()
+            .map(|it| serde_json::json!({"name": it.name, "summary": it.summary, "source": it.source}))
+            .collect();
+        return print::json(&names);
+    }
+    let mut text = table(&["format", "what", "from"]);
+    for it in FORMATS {
+        text.add_row([it.name, it.summary, it.source]);
+    }
+    print::line(&text.to_string())?;
+    print::line(
+        "\nA format is found from what is in the files, or forced with FORMAT:PATH. \
+         bayplan trace formats NAME tells columns, units and options.",
+    )
+}
+
+fn describe(name: &str, global: &Global) -> Result<(), Failure> {
+    let Some(format) = FORMATS.iter().find(|it| it.name == name) else {
+        let meant = nearest(name, FORMATS.iter().map(|it| it.name));
+        let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+        return Err(Failure::new(format!("there is no trace format {name:?}"))
+            .help(format!("{meant}`bayplan trace formats` lists them")));
+    };
+    if global.format == Format::Json {
+        let options: Vec<_> = format
+            .options
+            .iter()
+            .chain(COMMON_OPTIONS)
+            .map(|it| serde_json::json!({"name": it.name, "summary": it.summary}))
+            .collect();
+        return print::json(&serde_json::json!({
+            "name": format.name, "summary": format.summary, "source": format.source,
+            "guide": format.guide, "options": options,
+        }));
+    }
+    print::line(&format!(
+        "{}: {}\n{}\n\n{}\n",
+        format.name, format.summary, format.source, format.guide
+    ))?;
+    let mut options = table(&["option", "meaning"]);
+    for it in format.options.iter().chain(COMMON_OPTIONS) {
+        options.add_row([it.name, it.summary]);
+    }
+    print::line(&options.to_string())
+}
