@@ -257,12 +257,15 @@ fn read_header(line: &Line<'_>, cells: &[Cell<'_>], role: Role) -> Result<Vec<Co
     Ok(columns)
 }
 
+/// What is done with a data line: its columns and its cells, one of each.
+type Visit<'v> = dyn FnMut(&Line<'_>, &[Column], &[Cell<'_>]) -> Result<(), TraceError> + 'v;
+
 /// Runs over the data lines of a file: header read, columns counted.
 fn for_each_line(
     path: &Path,
     role: Role,
     needed: (fn(&Column) -> bool, &'static str),
-    visit: &mut dyn FnMut(&Line<'_>, &[Column], &[Cell<'_>]) -> Result<(), TraceError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), TraceError> {
     let mut lines = Lines::open(path)?;
     let mut columns: Option<Vec<Column>> = None;
@@ -333,8 +336,8 @@ impl Asked {
             Column::Ports => self.ports = read_ports(line, cell)?,
             Column::Count => {
                 self.count = line.whole(cell, "count")?;
-                if !(1..=100_000_000).contains(&self.count) {
-                    return Err(line.bad(cell, "count", "a number from 1 to 100000000"));
+                if !(1..=10_000_000).contains(&self.count) {
+                    return Err(line.bad(cell, "count", "a number from 1 to 10000000"));
                 }
             }
             _ => return Ok(false),

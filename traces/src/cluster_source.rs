@@ -2,10 +2,10 @@
 
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
-use crate::format::FormatOption;
-use crate::source;
+use crate::format::{FormatOption, Options};
+use crate::generate;
+use crate::source::{self, PathSource};
 use crate::zones::zone_name;
-use crate::{generate, workload::Workload};
 use cluster::demand::Amounts;
 use cluster::nodes::{DeviceSet, NodeCapacity, NodeSpec};
 use cluster::units::{Bytes, MilliCpu};
@@ -22,8 +22,8 @@ pub struct ClusterSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Uniform(Uniform),
-    Builtin { name: &'static str, options: Vec<(String, String)> },
-    Path { format: Option<&'static str>, path: String, options: Vec<(String, String)> },
+    Builtin { name: &'static str, options: Options },
+    Path(PathSource),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +65,12 @@ impl ClusterSource {
         let kind = if let Some(list) = text.strip_prefix("uniform:") {
             Kind::Uniform(Uniform::parse(list)?)
         } else {
-            let (format, path, options) = source::split_path(text)?;
+            let source = source::split_path(text)?;
             if text.starts_with("builtin:") {
-                Kind::Builtin { name: generate::builtin_name(&path)?, options }
+                let name = generate::builtin_name(&source.path)?;
+                Kind::Builtin { name, options: source.options }
             } else {
-                Kind::Path { format, path, options }
+                Kind::Path(source)
             }
         };
         Ok(Self { text: text.into(), kind })
@@ -82,7 +83,7 @@ impl ClusterSource {
     /// As [`read_cluster`], as far as it depends on which files are there.
     pub fn files(&self) -> Result<Vec<PathBuf>, TraceError> {
         match &self.kind {
-            Kind::Path { format, path, .. } => source::node_files(path, *format),
+            Kind::Path(source) => source::node_files(source),
             _ => Ok(Vec::new()),
         }
     }
@@ -98,11 +99,11 @@ pub fn read_cluster(source: &ClusterSource) -> Result<Vec<NodeSpec>, TraceError>
     match &source.kind {
         Kind::Uniform(uniform) => Ok(uniform.nodes()),
         Kind::Builtin { name, options } => generate::nodes(name, options),
-        Kind::Path { format, path, options } => {
-            let workload: Workload = source::read_nodes(path, *format, options)?;
+        Kind::Path(source) => {
+            let workload = source::read_nodes(source)?;
             let nodes: Vec<NodeSpec> = workload.nodes().map(|(_, node)| node.clone()).collect();
             if nodes.is_empty() {
-                return Err(TraceError::Empty { path: path.clone(), wanted: "nodes" });
+                return Err(TraceError::Empty { path: source.path.clone(), wanted: "nodes" });
             }
             Ok(nodes)
         }

@@ -81,6 +81,9 @@ pub(crate) fn plain_name(path: &Path) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
+/// Options as they were given, in order; each name once.
+pub(crate) type Options = Vec<(String, String)>;
+
 /// What a format is asked to read.
 pub(crate) struct Request<'a> {
     /// The path as the user gave it.

@@ -761,33 +761,42 @@ struct ResidentStream {
     capacity: [u64; 2],
 }
 
-/// Draws that may fail in a row before the residents are complete.
-const RESIDENT_TRIES: usize = 64;
+/// Draws among which one must fit, or the residents are complete.
+const RESIDENT_DRAWS: usize = 64;
+
+/// Draws among which one that keeps cpu and memory in balance is looked for.
+const BALANCE_DRAWS: usize = 8;
 
 impl ResidentStream {
     /// The next service: flavour and size. Of a few flavours drawn, the first is taken that leans to the
     /// resource of which more is left, so that both fill up together.
     fn next(&mut self, recipe: &Recipe) -> Option<(usize, u64)> {
-        for _ in 0..RESIDENT_TRIES {
-            let size = service_size(recipe, &mut self.chance);
+        let size = service_size(recipe, &mut self.chance);
+        let mut fallback = None;
+        for draw in 0..RESIDENT_DRAWS {
+            if draw >= BALANCE_DRAWS && fallback.is_some() {
+                break;
+            }
             let flavour = self.flavours.draw(&mut self.chance);
             let ask = recipe.flavours[flavour].calibrated();
-            let share = |of: [u64; 2], it: usize| of[it] as f64 / self.capacity[it] as f64;
-            let wants_memory = share(self.left, 1) > share(self.left, 0);
-            let leans_to_memory = share(ask, 1) > share(ask, 0);
-            if wants_memory != leans_to_memory {
+            let fit = self.left.iter().zip(ask).map(|(left, ask)| left / ask).min().unwrap_or(0);
+            if fit == 0 {
                 continue;
             }
-            let fit = self.left.iter().zip(ask).map(|(left, ask)| left / ask).min().unwrap_or(0);
-            let size = size.min(fit);
-            if size > 0 {
-                for (left, ask) in self.left.iter_mut().zip(ask) {
-                    *left -= ask * size;
-                }
-                return Some((flavour, size));
+            let chosen = (flavour, size.min(fit));
+            let share = |of: [u64; 2], it: usize| of[it] as f64 / self.capacity[it] as f64;
+            let wants_memory = share(self.left, 1) > share(self.left, 0);
+            if wants_memory == (share(ask, 1) > share(ask, 0)) {
+                fallback = Some(chosen);
+                break;
             }
+            fallback = fallback.or(Some(chosen));
         }
-        None
+        let (flavour, size) = fallback?;
+        for (left, ask) in self.left.iter_mut().zip(recipe.flavours[flavour].calibrated()) {
+            *left -= ask * size;
+        }
+        Some((flavour, size))
     }
 }
 
@@ -1218,7 +1227,8 @@ fn google_flavours() -> Vec<Flavour> {
         for memory_step in 0..MEMORY_STEPS {
             let memory_at = step(memory_step, MEMORY_STEPS);
             let memory = (0.0255f64.ln() + 0.83 * memory_at).exp();
-            let weight = habit * density(cpu_at) * density(memory_at);
+            // Whole numbers, so that a recipe reads back from its text as it was.
+            let weight = (habit * density(cpu_at) * density(memory_at) * 1e6).round();
             let cpu_milli = (cpu * GOOGLE_LARGEST.0 / 10.0).round().max(1.0) as u64 * 10;
             let memory_mib = (memory * GOOGLE_LARGEST.1).round() as u64;
             flavours.push(flavour(weight, cpu_milli, memory_mib));

@@ -22,7 +22,8 @@
 //!   resubmissions are not done twice. One that runs or waits when the range ends has no known end. One
 //!   that ends while it waits is withdrawn at that moment.
 //! * A task scheduled at time 0 is resident on its machine; if that machine is unknown it is submitted.
-//! * Requests are those of the first row that states them; later changes are counted only.
+//! * Requests are those of the first row that states them; later changes are counted only. At time 0 the
+//!   last row counts: a resident asks for what it was placed with.
 //! * The group is the job; priorities from 9 on are services (production), others jobs.
 
 use crate::card::Units;
@@ -378,6 +379,7 @@ struct Tally {
     unsubmitted: u64,
     strangers: u64,
     after: u64,
+    moved_before: u64,
     changed: u64,
 }
 
@@ -448,12 +450,17 @@ impl Tasks {
         };
         let life = &mut self.lives[id];
         if let Some(request) = event.request {
-            if !life.is_stated {
+            let demand = Demand { amounts: request, ..Demand::default() };
+            let stated = draft.definition(demand);
+            let row = &mut draft.tasks[life.row];
+            // What a resident holds is what it was placed with, not what it first asked for.
+            if !life.is_stated || event.at == Instant::ZERO {
+                let moved = life.is_stated && row.definition != stated;
+                self.tally.moved_before += u64::from(moved);
+                row.definition = stated;
                 life.is_stated = true;
-                draft.tasks[life.row].definition =
-                    draft.definition(Demand { amounts: request, ..Demand::default() });
-            } else if name.starts_with("UPDATE") {
-                self.tally.changed += 1;
+            } else {
+                self.tally.changed += u64::from(row.definition != stated);
             }
         }
         match (name, life.phase) {
@@ -544,7 +551,11 @@ impl Tasks {
         card.set_count("SUBMITs that ask for different machines (not honoured)", tally.apart);
         card.set_count("tasks scheduled without a SUBMIT (arrive then)", tally.unsubmitted);
         card.set_count("events of tasks never submitted", tally.strangers);
-        card.set_count("changes of requests (ignored)", tally.changed);
+        card.set_count(
+            "residents placed with another request than submitted (taken)",
+            tally.moved_before,
+        );
+        card.set_count("later rows with another request (ignored)", tally.changed);
         card.set_count("rows after the trace's end (ignored)", tally.after);
         let at_zero = draft.tasks.iter().filter(|it| it.at == Instant::ZERO);
         let unplaced = at_zero.filter(|it| it.resident.is_none()).count() as u64;

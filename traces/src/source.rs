@@ -4,7 +4,7 @@ use crate::card::Card;
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{
-    COMMON_OPTIONS, Format, FormatOption, Found, Request, Role, Sample, plain_name,
+    COMMON_OPTIONS, Format, FormatOption, Found, Options, Request, Role, Sample, plain_name,
 };
 use crate::transform::{self, TimeScale};
 use crate::workload::{Draft, Oversized, Workload};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     kind: SourceKind,
-    options: Vec<(String, String)>,
+    options: Options,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,9 +102,9 @@ fn unknown_format(name: &str) -> TraceError {
 }
 
 /// Splits `place?key=value&key=value`.
-fn split_options(text: &str) -> Result<(&str, Vec<(String, String)>), TraceError> {
+fn split_options(text: &str) -> Result<(&str, Options), TraceError> {
     let Some((place, list)) = text.rsplit_once('?') else { return Ok((text, Vec::new())) };
-    let mut options: Vec<(String, String)> = Vec::new();
+    let mut options = Options::new();
     for pair in list.split('&').filter(|it| !it.is_empty()) {
         let Some((key, value)) = pair.split_once('=').filter(|(_, value)| !value.is_empty()) else {
             return Err(TraceError::BadOption {
@@ -237,12 +237,9 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Workload, TraceErr
 }
 
 /// Reads only the nodes of a path, as a workload without tasks.
-pub(crate) fn read_nodes(
-    path: &str,
-    format: Option<&'static str>,
-    options: &[(String, String)],
-) -> Result<Workload, TraceError> {
-    let (format, files) = find_files(path, format, true)?;
+pub(crate) fn read_nodes(source: &PathSource) -> Result<Workload, TraceError> {
+    let PathSource { format, path, options } = source;
+    let (format, files) = find_files(path, *format, true)?;
     check_options(options, format.options)?;
     let mut draft = Draft::new(Card::new(path, format.name));
     (format.read)(&Request { path, files, options, nodes_only: true }, &mut draft)?;
@@ -250,23 +247,27 @@ pub(crate) fn read_nodes(
 }
 
 /// The files of a path that hold nodes.
-pub(crate) fn node_files(
-    path: &str,
-    format: Option<&'static str>,
-) -> Result<Vec<PathBuf>, TraceError> {
-    let (_, files) = find_files(path, format, true)?;
+pub(crate) fn node_files(source: &PathSource) -> Result<Vec<PathBuf>, TraceError> {
+    let (_, files) = find_files(&source.path, source.format, true)?;
     Ok(files.into_iter().filter(|it| it.role == Role::Nodes).map(|it| it.path).collect())
 }
 
-/// `FORMAT:PATH?options` taken apart, for paths that name nodes.
-pub(crate) fn split_path(
-    text: &str,
-) -> Result<(Option<&'static str>, String, Vec<(String, String)>), TraceError> {
+/// A path, with the format if it is forced, and options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathSource {
+    pub(crate) format: Option<&'static str>,
+    pub(crate) path: String,
+    pub(crate) options: Options,
+}
+
+/// `FORMAT:PATH?options` or `builtin:NAME?options` taken apart; the name stands as the path then.
+pub(crate) fn split_path(text: &str) -> Result<PathSource, TraceError> {
     let Source { kind, options } = Source::parse(text)?;
-    match kind {
-        SourceKind::Path { format, path } => Ok((format, path, options)),
-        SourceKind::Builtin(name) => Ok((None, name, options)),
-    }
+    let (format, path) = match kind {
+        SourceKind::Path { format, path } => (format, path),
+        SourceKind::Builtin(name) => (None, name),
+    };
+    Ok(PathSource { format, path, options })
 }
 
 /// The format of a path, and the files there that belong to it.

@@ -31,7 +31,7 @@ use cluster::units::{Bytes, Instant, MilliCpu, Span};
 const FIELDS: usize = 18;
 
 /// More processors than this in one job are a mistake.
-const PROCESSORS_MAX: u64 = 10_000_000;
+const PROCESSORS_MAX: u64 = 1_000_000;
 
 /// The format.
 pub const FORMAT: Format = Format {
@@ -125,7 +125,7 @@ impl Header {
     /// Takes what it knows from `Key: value`; anything else is a remark.
     fn read(&mut self, comment: &str) {
         let Some((key, value)) = comment.split_once(':') else { return };
-        let number = value.trim().split_whitespace().next().and_then(|it| it.parse().ok());
+        let number = value.split_whitespace().next().and_then(|it| it.parse().ok());
         match key.trim() {
             "MaxNodes" => self.nodes = number.filter(|&it| it > 0),
             "MaxProcs" => self.processors = number.filter(|&it| it > 0),
@@ -212,7 +212,7 @@ impl<'a> Job<'a> {
         };
         if processors > PROCESSORS_MAX {
             let cell = cells[if allocated.is_some() { 4 } else { 7 }];
-            return Err(line.bad(cell, "processors", "at most ten million"));
+            return Err(line.bad(cell, "processors", "at most a million"));
         }
         let id = cells[0].text;
         let (submit, run, estimate) = (Instant(submit), Span(run), estimate.map(Span));

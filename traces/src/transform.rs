@@ -79,13 +79,13 @@ pub(crate) fn apply(workload: &mut Workload, options: &ReadOptions) -> Result<()
         if let Some(scale) = options.time_scale {
             scale_time(parts, scale);
         }
+        drop_late_node_events(parts);
         if options.static_fill {
             fill(parts);
         }
         if let Some(seed) = options.shuffle {
             shuffle(parts, seed);
         }
-        drop_late_node_events(parts);
     });
     if let Some(zones) = &options.zones {
         workload.apply_zones(zones)?;
@@ -120,6 +120,9 @@ fn scale_time(parts: &mut Parts<'_>, scale: TimeScale) {
 }
 
 fn fill(parts: &mut Parts<'_>) {
+    // Back to the order of the files: what was sorted by time is in that order no more. Stable, so that
+    // tasks of one line, and those of no file, stay as they are.
+    parts.tasks.sort_by_key(|it| (it.file, it.line));
     let mut residents = 0;
     for (task, second) in parts.tasks.iter_mut().zip(0..) {
         residents += u64::from(task.resident.is_some());
@@ -140,7 +143,7 @@ fn fill(parts: &mut Parts<'_>) {
     }
     *parts.horizon = None;
     parts.card.assume(
-        "static fill: tasks arrive in the order of the trace, one per second from 0 on, and never end; \
+        "static fill: tasks arrive in the order of the file, one per second from 0 on, and never end; \
          all nodes are there from the start",
     );
 }

@@ -1,0 +1,171 @@
+//! What is written in our own format reads back to the same arrivals.
+
+use crate::story::{here, read, story};
+use cluster::arrival::{Arrival, TaskArrival, What};
+use cluster::demand::{Amounts, Demand, GpuAsk, Port, Protocol, Requirement, TaskDefinition};
+use cluster::event::{NodeEvent, OnLoss, Submission, TaskKind};
+use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use cluster::nodes::{NodeCapacity, NodeSpec};
+use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu, Span};
+use proptest::prelude::*;
+use traces::Workload;
+use traces::bayplan;
+use traces::card::Card;
+
+/// Writes, reads, and gives both as arrivals, definitions by what they ask for.
+fn through_files(workload: &Workload, gzip: bool) -> Workload {
+    let folder = tempfile::tempdir().unwrap();
+    bayplan::write(workload, folder.path(), gzip).unwrap();
+    read(&folder.path().display().to_string()).unwrap()
+}
+
+fn arrivals(workload: &Workload) -> Vec<Arrival> {
+    let named = |arrival: Arrival| match arrival.what {
+        What::Definition { definition, spec } => {
+            let spec = TaskDefinition::single("", spec.demand());
+            Arrival { what: What::Definition { definition, spec }, ..arrival }
+        }
+        _ => arrival,
+    };
+    workload.stream().map(named).collect()
+}
+
+#[test]
+fn every_fixture_and_a_generated_workload_come_back() {
+    let orlib = format!("orlib:{}?instance=a_00", here("fixtures/orlib/two.txt"));
+    let builtin = "builtin:small?tasks=800&seed=5".to_owned();
+    let folders = ["bayplan", "openb", "swf"].map(|it| here(&format!("fixtures/{it}")));
+    for (source, gzip) in
+        folders.into_iter().chain([orlib, builtin]).zip([false, true].into_iter().cycle())
+    {
+        let before = read(&source).unwrap();
+        let after = through_files(&before, gzip);
+        assert_eq!(arrivals(&after), arrivals(&before), "{source}");
+        // Names too, but where the card's units or the recipe name definitions in their own way.
+        if source.contains("fixtures") && !source.starts_with("orlib") {
+            assert_eq!(story(&after), story(&before), "{source}");
+        }
+    }
+}
+
+prop_compose! {
+    fn demands()(
+        cpu in 0..100_000u64,
+        memory in any::<u32>(),
+        disk in prop_oneof![Just(0), any::<u64>().prop_map(|it| it >> 2)],
+        count in 0..4u16,
+        milli in 0..=1000u32,
+        models in prop::collection::btree_set("[A-Z][0-9a-z -]{0,3}[a-z]", 0..3),
+        ports in prop::collection::btree_set((any::<bool>(), 1..=u16::MAX), 0..3),
+        requires in prop::collection::btree_map("[a-z]{1,4}", prop::collection::btree_set("[a-z, ]{0,3}[a-z]", 0..3), 0..3),
+    ) -> Demand {
+        let gpus = match count {
+            0 => GpuAsk::default(),
+            count => GpuAsk { count, milli: GpuMilli(milli), models: models.into_iter().collect() },
+        };
+        let mut ports: Vec<Port> = ports
+            .into_iter()
+            .map(|(tcp, number)| Port { protocol: if tcp { Protocol::Tcp } else { Protocol::Udp }, number })
+            .collect();
+        ports.sort();
+        let requires = requires
+            .into_iter()
+            .map(|(attribute, values)| Requirement { attribute, values: values.into_iter().collect() })
+            .collect();
+        let amounts = Amounts { cpu: MilliCpu(cpu), memory: Bytes(memory.into()), disk: Bytes(disk) };
+        Demand { amounts, gpus, ports, requires }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct TaskDraw {
+    gap: u64,
+    definition: usize,
+    group: Option<u32>,
+    kind: TaskKind,
+    priority: i32,
+    lifetime: Option<u64>,
+    estimate: Option<u64>,
+    patience: Option<u64>,
+    resident: Option<u32>,
+    on_loss: OnLoss,
+}
+
+prop_compose! {
+    fn tasks()(
+        gap in prop_oneof![Just(0), 0..10_000_000_000u64],
+        definition in 0..4usize,
+        group in prop::option::of(0..3u32),
+        service in any::<bool>(),
+        priority in any::<i32>(),
+        lifetime in prop::option::of(any::<u64>().prop_map(|it| it >> 1)),
+        estimate in prop::option::of(0..1_000_000_000u64),
+        patience in prop::option::of(0..1_000_000_000u64),
+        resident in prop::option::of(0..2u32),
+        end in any::<bool>(),
+    ) -> TaskDraw {
+        TaskDraw {
+            gap, definition, group, priority, lifetime, estimate, patience, resident,
+            kind: if service { TaskKind::Service } else { TaskKind::Job },
+            on_loss: if end { OnLoss::End } else { OnLoss::Restart },
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_workload_comes_back(
+        demands in prop::collection::btree_set(demands(), 4),
+        tasks in prop::collection::vec(tasks(), 1..40),
+        gpus in prop::collection::vec(prop::sample::select(vec!["T4", "V100"]), 0..4),
+        gzip in any::<bool>(),
+    ) {
+        let mut stream = Vec::new();
+        for row in 0..2u32 {
+            let capacity = NodeCapacity {
+                amounts: Amounts { cpu: MilliCpu(1500), memory: Bytes(7), disk: Bytes(9) },
+                gpus: gpus.iter().map(|it| (*it).to_owned()).collect(),
+            };
+            let node = NodeSpec {
+                name: format!("n{row}"),
+                zone: "z".into(),
+                capacity,
+                attributes: vec![("rack".into(), format!("r{row}, left"))],
+                rank: Some(9 - row),
+                ..NodeSpec::default()
+            };
+            let event = NodeEvent::Joined(Box::new(node));
+            stream.push(Arrival { at: Instant(0), what: What::Node { node: NodeId(row), event } });
+        }
+        for (definition, demand) in (0..).map(DefinitionId).zip(demands) {
+            let spec = TaskDefinition::single("", demand);
+            stream.push(Arrival { at: Instant(0), what: What::Definition { definition, spec } });
+        }
+        let mut at = Instant(0);
+        for (id, it) in (0..).zip(&tasks) {
+            at = at + Span(it.gap);
+            let submission = Submission {
+                task: TaskId(id),
+                definition: DefinitionId(it.definition as u32),
+                group: it.group.map(GroupId),
+                kind: it.kind,
+                priority: it.priority,
+                estimate: it.estimate.map(Span),
+                on_loss: it.on_loss,
+            };
+            let task = TaskArrival {
+                submission,
+                lifetime: it.lifetime.map(Span),
+                withdrawn: it.patience.map(|it| at + Span(it)),
+                resident: it.resident.map(NodeId),
+            };
+            stream.push(Arrival { at, what: What::Task(task) });
+        }
+        let before = Workload::from_stream(Card::new("drawn", "test"), &mut stream.into_iter()).unwrap();
+        prop_assert_eq!(before.task_count(), tasks.len());
+        let after = through_files(&before, gzip);
+        prop_assert_eq!(arrivals(&after), arrivals(&before));
+    }
+}
