@@ -3,6 +3,7 @@
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
 use cluster::event::{Change, Ending};
+use cluster::ids::NodeId;
 
 pub(super) const ENTRY: Entry =
     Entry { card: &CARD, columns, sample_columns, build: || Box::new(Tasks::default()) };
@@ -84,20 +85,24 @@ struct Tasks {
 
 impl Metric for Tasks {
     fn observe(&mut self, _: &Moment<'_>, changes: &[Change]) {
-        for (at, change) in changes.iter().enumerate() {
+        // The loss of a node is told after the interruptions that it caused, in the same call.
+        let mut lost: Vec<NodeId> = changes
+            .iter()
+            .filter_map(|it| match it {
+                Change::NodeLost { node } => Some(*node),
+                _ => None,
+            })
+            .collect();
+        lost.sort_unstable();
+        for change in changes {
             match change {
                 Change::Queued { task } if task.attempts == 0 => self.submitted += 1,
                 Change::Adopted { .. } => self.adopted += 1,
                 Change::Placed { task, .. } if task.attempts == 1 => self.placed += 1,
-                Change::Interrupted { node, .. } => {
-                    // The loss of a node is told after the interruptions that it caused.
-                    let lost = Change::NodeLost { node: *node };
-                    if changes[at..].contains(&lost) {
-                        self.interruptions += 1;
-                    } else {
-                        self.evictions += 1;
-                    }
+                Change::Interrupted { node, .. } if lost.binary_search(node).is_ok() => {
+                    self.interruptions += 1;
                 }
+                Change::Interrupted { .. } => self.evictions += 1,
                 Change::Ended { task, how, .. } => match how {
                     Ending::Exited { code } => {
                         self.finished += 1;
