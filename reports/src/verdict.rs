@@ -201,6 +201,14 @@ impl Comparison {
                 all.push(format!("{policy} has {there} of {seeds} seeds."));
             }
         }
+        let open = self.runs().iter().filter_map(|it| it.report.value("wait_open_tasks"));
+        let open = open.fold(0.0, f64::max);
+        if open > 0.0 {
+            all.push(format!(
+                "Up to {open} tasks of a run still waited for their first placement when it ended: \
+                 their waits are lower bounds."
+            ));
+        }
         let notes = self.runs().iter().flat_map(|it| &it.report.notes);
         for note in manifest.warnings.iter().chain(notes) {
             if !all.contains(note) {
