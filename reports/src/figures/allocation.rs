@@ -22,11 +22,11 @@ fn draw(comparison: &Comparison) -> Scene {
         "Share of physical capacity that placed tasks ask for, sampled. {}",
         averaged_over(comparison)
     );
-    let height = PANEL * shown.len().max(1) as f64;
+    let height = if shown.is_empty() { 60.0 } else { PANEL * shown.len() as f64 };
     let has_any = !shown.is_empty();
     let mut sheet = Sheet::new(comparison, ENTRY.title, height, has_any, &note);
     if !has_any {
-        sheet.nothing("The cluster has no capacity.");
+        sheet.nothing("No run has a value: the cluster has no capacity, or no run finished.");
     }
     for (it, resource) in shown.iter().enumerate() {
         let place = (sheet.top + PANEL * it as f64, PANEL);

@@ -22,11 +22,13 @@ fn draw(comparison: &Comparison) -> Scene {
          free. {}",
         averaged_over(comparison)
     );
-    let height = PANEL * shown.len().max(1) as f64;
+    let height = if shown.is_empty() { 60.0 } else { PANEL * shown.len() as f64 };
     let has_any = !shown.is_empty();
     let mut sheet = Sheet::new(comparison, ENTRY.title, height, has_any, &note);
     if !has_any {
-        sheet.nothing("Nothing was free, or nothing was submitted.");
+        sheet.nothing(
+            "No run has a value: nothing was free, nothing was submitted, or no run finished.",
+        );
     }
     for (it, resource) in shown.iter().enumerate() {
         let place = (sheet.top + PANEL * it as f64, PANEL);

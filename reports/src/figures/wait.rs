@@ -74,7 +74,8 @@ fn draw(comparison: &Comparison) -> Scene {
     // Where most tasks do not wait at all, the upper part is all there is to see.
     let lowest = lines.iter().flatten().filter_map(|it| it.1).fold(100.0, f64::min);
     let from = if lowest >= 40.0 { (lowest / 10.0 - 0.5).floor() * 10.0 } else { 0.0 };
-    let y = Axis::linear(from, 100.0, 5, "tasks that waited at most this long [%]".to_owned());
+    let start = if from > 0.0 { format!(", axis from {from}") } else { String::new() };
+    let y = Axis::linear(from, 100.0, 5, format!("tasks that waited at most this long [%]{start}"));
     let panel = Panel::wide(sheet.top, HEIGHT, x, y);
     panel.frame(&mut sheet.scene);
     for (row, line) in lines.iter().enumerate() {
