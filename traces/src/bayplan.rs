@@ -89,6 +89,7 @@ tasks.csv, with or without nodes.csv beside it; units stand in the column names.
   web,0,0.5,2,
   batch,1.25,4,8,600",
     recognise,
+    uses: |request| request.all(),
     read,
 };
 

@@ -5,10 +5,12 @@ use crate::error::TraceError;
 use crate::format::{FormatOption, Options};
 use crate::generate;
 use crate::source::{self, PathSource};
+use crate::workload::Workload;
 use crate::zones::zone_name;
 use cluster::demand::Amounts;
+use cluster::event::NodeEvent;
 use cluster::nodes::{DeviceSet, NodeCapacity, NodeSpec};
-use cluster::units::{Bytes, MilliCpu};
+use cluster::units::{Bytes, Instant, MilliCpu};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -89,8 +91,8 @@ impl ClusterSource {
     }
 }
 
-/// The nodes of a cluster, all there from the start, in the order of their names' numbers or of the
-/// file.
+/// The nodes of a cluster that are there from the start, in the order of their names' numbers or of the
+/// file. What happens to them later is left out: see [`Workload::set_cluster_from`].
 ///
 /// # Errors
 ///
@@ -101,11 +103,43 @@ pub fn read_cluster(source: &ClusterSource) -> Result<Vec<NodeSpec>, TraceError>
         Kind::Builtin { name, options } => generate::nodes(name, options),
         Kind::Path(source) => {
             let workload = source::read_nodes(source)?;
-            let nodes: Vec<NodeSpec> = workload.nodes().map(|(_, node)| node.clone()).collect();
+            let nodes: Vec<NodeSpec> = workload
+                .node_events()
+                .take_while(|it| it.0 == Instant::ZERO)
+                .filter_map(|(_, _, event)| match event {
+                    NodeEvent::Joined(node) => Some((**node).clone()),
+                    _ => None,
+                })
+                .collect();
             if nodes.is_empty() {
-                return Err(TraceError::Empty { path: source.path.clone(), wanted: "nodes" });
+                return Err(TraceError::Empty {
+                    path: source.path.clone(),
+                    wanted: "nodes at the start",
+                });
             }
             Ok(nodes)
+        }
+    }
+}
+
+impl Workload {
+    /// As [`Workload::set_cluster`], but with everything that happens to the cluster's nodes later: those
+    /// that join, are lost, return, drain or are updated after the start.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_cluster`] and [`Workload::set_cluster`].
+    pub fn set_cluster_from(&mut self, source: &ClusterSource) -> Result<(), TraceError> {
+        match &source.kind {
+            Kind::Path(path) => {
+                let cluster = source::read_nodes(path)?;
+                if !cluster.has_nodes() {
+                    let path = path.path.clone();
+                    return Err(TraceError::Empty { path, wanted: "nodes" });
+                }
+                self.set_timeline(cluster.into_timeline())
+            }
+            _ => self.set_cluster(read_cluster(source)?),
         }
     }
 }

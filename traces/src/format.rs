@@ -20,6 +20,8 @@ pub struct Format {
     pub guide: &'static str,
     /// Which part of a trace a file is, by its first lines.
     pub(crate) recognise: fn(&Sample) -> Option<Role>,
+    /// Which of the files are read, given the options.
+    pub(crate) uses: fn(&Request<'_>) -> Result<Vec<PathBuf>, TraceError>,
     /// Reads files into a draft.
     pub(crate) read: fn(&Request<'_>, &mut Draft) -> Result<(), TraceError>,
 }
@@ -105,6 +107,12 @@ impl<'a> Request<'a> {
     /// The files of one part.
     pub(crate) fn files(&self, role: Role) -> impl Iterator<Item = &Found> {
         self.files.iter().filter(move |it| it.role == role)
+    }
+
+    /// The paths of all files that are wanted: for formats that read whatever is there.
+    pub(crate) fn all(&self) -> Result<Vec<PathBuf>, TraceError> {
+        let wanted = self.files.iter().filter(|it| !self.nodes_only || it.role == Role::Nodes);
+        Ok(wanted.map(|it| it.path.clone()).collect())
     }
 
     /// The one file of a part, or none; several are ambiguous.

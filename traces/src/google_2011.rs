@@ -63,6 +63,7 @@ header lines; parts are read in the order of their names. Any number of parts wi
 on. job_events and other tables are not needed. Requests exceed capacity, so an over-commit is
 suggested; see the card.",
     recognise,
+    uses: |request| request.all(),
     read,
 };
 

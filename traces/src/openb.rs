@@ -66,6 +66,7 @@ name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time
 scheduled_time, or the first five of them; nodes have sn,cpu_milli,memory_mib,gpu,model. In true time
 the trace is almost empty: use ?fill=static, or ?scale=1/100.",
     recognise,
+    uses,
     read,
 };
 
@@ -80,6 +81,14 @@ fn recognise(sample: &Sample) -> Option<Role> {
     }
 }
 
+fn uses(request: &Request<'_>) -> Result<Vec<PathBuf>, TraceError> {
+    let mut paths: Vec<PathBuf> = node_file(request)?.into_iter().collect();
+    if !request.nodes_only {
+        paths.push(pod_file(request)?.path.clone());
+    }
+    Ok(paths)
+}
+
 fn read(request: &Request<'_>, draft: &mut Draft) -> Result<(), TraceError> {
     if let Some(path) = node_file(request)? {
         read_nodes(&path, draft)?;
@@ -87,7 +96,13 @@ fn read(request: &Request<'_>, draft: &mut Draft) -> Result<(), TraceError> {
     if request.nodes_only {
         return Ok(());
     }
-    let pods = pod_file(request, draft)?;
+    let pods = pod_file(request)?;
+    let others = request.files(Role::Tasks).count() - 1;
+    if others > 0 && request.option("pods").is_none() {
+        draft
+            .card
+            .assume(format!("the folder holds {others} more pod lists; pods=default was taken"));
+    }
     read_pods(&pods.path, draft)
 }
 
@@ -97,7 +112,7 @@ fn variant<'a>(path: &'a Path, prefix: &str) -> Option<&'a str> {
     Some(middle.strip_suffix("_node").unwrap_or(middle))
 }
 
-fn pod_file<'a>(request: &'a Request<'_>, draft: &mut Draft) -> Result<&'a Found, TraceError> {
+fn pod_file<'a>(request: &'a Request<'_>) -> Result<&'a Found, TraceError> {
     let lists: Vec<&Found> = request.files(Role::Tasks).collect();
     let named = |name: &str| lists.iter().find(|it| variant(&it.path, PODS) == Some(name)).copied();
     if let Some(name) = request.option("pods") {
@@ -107,13 +122,7 @@ fn pod_file<'a>(request: &'a Request<'_>, draft: &mut Draft) -> Result<&'a Found
     match (&lists[..], named("default")) {
         ([only], _) => Ok(only),
         ([], _) => Err(TraceError::Empty { path: request.path.into(), wanted: "pod list" }),
-        (_, Some(default)) => {
-            let others = lists.len() - 1;
-            draft.card.assume(format!(
-                "the folder holds {others} more pod lists; pods=default was taken"
-            ));
-            Ok(default)
-        }
+        (_, Some(default)) => Ok(default),
         _ => Err(TraceError::Ambiguous {
             path: request.path.into(),
             what: "pod lists",

@@ -33,6 +33,7 @@ pub const FORMAT: Format = Format {
 One file: the number of instances; then for each its name, a line `capacity items best`, and one size
 per line. Sizes become thousandths in the cpu column. One node per item, all items at time 0.",
     recognise,
+    uses: |request| request.all(),
     read,
 };
 

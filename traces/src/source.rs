@@ -81,8 +81,9 @@ impl Source {
         match &self.kind {
             SourceKind::Builtin(_) => Ok(Vec::new()),
             SourceKind::Path { format, path } => {
-                let (_, files) = find_files(path, *format, false)?;
-                Ok(files.into_iter().map(|it| it.path).collect())
+                let (format, files) = find_files(path, *format, false)?;
+                let request = Request { path, files, options: &self.options, nodes_only: false };
+                (format.uses)(&request)
             }
         }
     }
@@ -248,8 +249,9 @@ pub(crate) fn read_nodes(source: &PathSource) -> Result<Workload, TraceError> {
 
 /// The files of a path that hold nodes.
 pub(crate) fn node_files(source: &PathSource) -> Result<Vec<PathBuf>, TraceError> {
-    let (_, files) = find_files(&source.path, source.format, true)?;
-    Ok(files.into_iter().filter(|it| it.role == Role::Nodes).map(|it| it.path).collect())
+    let PathSource { format, path, options } = source;
+    let (format, files) = find_files(path, *format, true)?;
+    (format.uses)(&Request { path, files, options, nodes_only: true })
 }
 
 /// A path, with the format if it is forced, and options.
@@ -286,8 +288,12 @@ fn find_files(
     let paths = list_folder(root)?;
     let mut found: Vec<(&'static Format, Found)> = Vec::new();
     for path in &paths {
-        // A folder may hold other things beside the trace: what cannot be sampled is not part of it.
-        let Ok(sample) = Sample::of(path) else { continue };
+        // A folder may hold other things beside the trace. What is no text is not part of it; a damaged
+        // gzip may be, and leaving it out in silence would change the trace.
+        let sample = match Sample::of(path) {
+            Err(TraceError::NotText { .. }) => continue,
+            sample => sample?,
+        };
         for format in FORMATS.iter().filter(|it| forced.is_none_or(|f| f.name == it.name)) {
             if let Some(role) = (format.recognise)(&sample) {
                 found.push((format, Found { path: path.clone(), role }));

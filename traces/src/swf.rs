@@ -47,6 +47,7 @@ pub const FORMAT: Format = Format {
 One file of lines with 18 blank-separated numbers, -1 for unknown, and header lines `; Key: value`.
 Nodes come from MaxNodes and MaxProcs of the header. Jobs without run time or processors are refused.",
     recognise,
+    uses: |request| request.all(),
     read,
 };
 

@@ -13,6 +13,9 @@ use cluster::nodes::{NodeSpec, Overcommit, ZONE};
 use cluster::units::{Instant, Span};
 use std::fmt;
 
+/// What happens to nodes, in time order; ids in joining order.
+pub(crate) type Timeline = Vec<(Instant, NodeId, NodeEvent)>;
+
 /// A workload: definitions, what happens to nodes, and tasks in arrival order.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -20,7 +23,7 @@ pub struct Workload {
     pub card: Card,
     definitions: Vec<TaskDefinition>,
     groups: Names,
-    timeline: Vec<(Instant, NodeId, NodeEvent)>,
+    timeline: Timeline,
     tasks: Vec<TaskRow>,
     names: Texts,
     files: Vec<String>,
@@ -405,11 +408,17 @@ impl Workload {
                 return Err(TraceError::Repeated { place, what: "node", name: node.name.clone() });
             }
         }
-        self.timeline = nodes
+        let joins = nodes
             .into_iter()
             .zip(0..)
             .map(|(spec, row)| (Instant::ZERO, NodeId(row), NodeEvent::Joined(Box::new(spec))))
             .collect();
+        self.set_timeline(joins)
+    }
+
+    /// Replaces all that happens to nodes.
+    pub(crate) fn set_timeline(&mut self, timeline: Timeline) -> Result<(), TraceError> {
+        self.timeline = timeline;
         self.card.zones = None;
         if let Some(zones) = self.zones.clone() {
             self.apply_zones(&zones)?;
@@ -526,7 +535,8 @@ impl Workload {
             .iter()
             .filter(|it| it.resident.is_some() && self.resident_of(it).is_none())
             .count();
-        self.card.set_count("residents of unknown nodes (submitted instead)", lost as u64);
+        self.card
+            .set_count("residents of nodes that are not there (submitted instead)", lost as u64);
     }
 
     /// Numbers definitions in the order in which tasks first name them, and drops unused ones.
@@ -578,6 +588,10 @@ impl Workload {
         self.resolve_residents();
     }
 
+    pub(crate) fn into_timeline(self) -> Timeline {
+        self.timeline
+    }
+
     pub(crate) fn set_horizon(&mut self, horizon: Instant) {
         self.horizon = Some(horizon);
     }
@@ -600,7 +614,7 @@ impl Workload {
 pub(crate) struct Parts<'a> {
     pub(crate) card: &'a mut Card,
     pub(crate) tasks: &'a mut Vec<TaskRow>,
-    pub(crate) timeline: &'a mut Vec<(Instant, NodeId, NodeEvent)>,
+    pub(crate) timeline: &'a mut Timeline,
     pub(crate) horizon: &'a mut Option<Instant>,
 }
 

@@ -154,6 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn large_groups_are_dealt_first_so_that_zones_come_out_even() {
+        let mut nodes = nodes(6);
+        for (node, rack) in nodes.iter_mut().zip(["a", "b", "c", "c", "c", "c"]) {
+            node.attributes[0].1 = rack.into();
+        }
+        let zones = Zones::parse("2:by=rack").unwrap();
+        zones.apply(&mut nodes.iter_mut().collect::<Vec<_>>()).unwrap();
+        assert_eq!(nodes.iter().filter(|it| it.zone == "zone-a").count(), 4);
+    }
+
+    #[test]
     fn what_is_no_number_of_zones_is_refused() {
         for text in ["", "0", "-1", "three", "3:rack", "3:by=", "70000"] {
             assert!(Zones::parse(text).is_err(), "{text}");

@@ -53,7 +53,36 @@ fn residents_find_their_node_in_a_cluster_given_separately() {
     let other = ClusterSource::parse("uniform:3,cpu=64,mem=64GiB,gpus=1,gpu_model=T4").unwrap();
     workload.set_cluster(traces::read_cluster(&other).unwrap()).unwrap();
     assert_eq!(workload.card.measured.residents, 0);
-    assert_eq!(workload.card.counted("residents of unknown nodes (submitted instead)"), 1);
+    assert_eq!(
+        workload.card.counted("residents of nodes that are not there (submitted instead)"),
+        1
+    );
+}
+
+#[test]
+fn a_cluster_file_brings_what_happens_to_its_nodes() {
+    let mut workload = read("builtin:small?tasks=50").unwrap();
+    let cluster = ClusterSource::parse(&here("fixtures/bayplan/nodes.csv")).unwrap();
+    workload.set_cluster_from(&cluster).unwrap();
+    let events = &workload.card.measured.node_events;
+    assert_eq!((events["joined"], events["lost"], events["updated"]), (3, 1, 1));
+    workload.set_cluster(traces::read_cluster(&cluster).unwrap()).unwrap();
+    assert_eq!(workload.card.measured.node_events.len(), 1, "a list of nodes has no story");
+    let google = ClusterSource::parse(&here("fixtures/google-2011")).unwrap();
+    assert_eq!(traces::read_cluster(&google).unwrap().len(), 2, "the third joins later");
+}
+
+#[test]
+fn only_files_that_are_read_are_named() {
+    let names = |source: &str| -> Vec<String> {
+        let files = Source::parse(source).unwrap().files().unwrap();
+        files.iter().map(|it| it.file_name().unwrap().display().to_string()).collect()
+    };
+    let openb = here("fixtures/openb");
+    assert_eq!(names(&openb), ["openb_node_list_gpu_node.csv", "openb_pod_list_default.csv"]);
+    assert_eq!(names(&format!("{openb}?pods=multi&nodes=none")), ["openb_pod_list_multi.csv"]);
+    assert_eq!(names(&here("fixtures/google-2011")).len(), 3);
+    assert!(names("builtin:small").is_empty());
 }
 
 #[test]
@@ -108,8 +137,9 @@ fn google_merges_runs_and_loads_residents() {
         0s t2 11/0 d2 until=700s group=11
         0s d3 cpu 0, memory 0.1
         0s t3 12/0 d3 group=12
-        600s d4 cpu 0.25, memory 0.1
-        600s t4 13/0 d4 life=400us group=13 priority=2
+        0s d4 cpu 0.25, memory 0.1
+        0s t4 15/0 d4 group=15 priority=1
+        600s t5 13/0 d4 life=400us group=13 priority=2
         600000100us n2 7 joins  500000/499500/ platform=plat=
         700s n0 lost
         700000900us n0 returned
@@ -125,12 +155,12 @@ fn google_merges_runs_and_loads_residents() {
         ("UPDATEs that fill in such an ADD", 1),
         ("UPDATEs that change capacity otherwise", 1),
         ("node events after the horizon (left out)", 1),
-        ("rows of task_events", 16),
+        ("rows of task_events", 18),
         ("SUBMITs with blank requests", 1),
         ("SUBMITs for no cpu", 1),
         ("SUBMITs that ask for different machines (not honoured)", 1),
         ("resubmissions after EVICT (merged)", 1),
-        ("residents of unknown nodes (submitted instead)", 1),
+        ("residents of nodes that are not there (submitted instead)", 2),
         ("residents placed with another request than submitted (taken)", 1),
         ("events of tasks never submitted", 1),
         ("tasks submitted but not placed at time 0", 1),

@@ -168,6 +168,11 @@ fn folders() {
     let error = read(&path).unwrap_err();
     assert!(error.help().contains(&format!("swf:{path}")), "{}", error.help());
     assert!(read("no/such/path").is_err());
+    fs::write(folder.path().join("d.csv.gz"), [0x1f, 0x8b, 8, 0, 1, 2, 3]).unwrap();
+    assert!(
+        matches!(read(&path).unwrap_err(), TraceError::Damaged { .. }),
+        "not left out in silence"
+    );
 }
 
 #[test]

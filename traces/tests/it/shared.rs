@@ -46,7 +46,7 @@ fn google_2011() {
             ("resubmissions after KILL (merged)", 5_523),
             ("resubmissions after FINISH (merged)", 136),
             // Three machines are in no table, ten more join only later.
-            ("residents of unknown nodes (submitted instead)", 13),
+            ("residents of nodes that are not there (submitted instead)", 13),
             ("rows of machine_events", 37_780),
             ("machine_events ADD", 21_443),
             ("machine_events REMOVE", 8_957),
