@@ -8,6 +8,10 @@
 //!   of a metric are corrected together after Holm (S. Holm, Scandinavian Journal of Statistics 6, 1979)
 //!   and each policy's corrected interval is that of its step. A policy is behind only if that interval
 //!   leaves out zero.
+//! * Durations and ratios are compared as ratios: the paired t-test is on the differences of logarithms,
+//!   where all paired values are above zero. Waits spread over orders of magnitude from seed to seed, and
+//!   a policy that waits a hundred times as long under every seed is behind, though the differences in
+//!   seconds have an interval that no three seeds can keep off zero. Intervals of means stay in seconds.
 //! * The best policy is the one with the best mean over the same seeds. Choosing it and testing against
 //!   it on the same data makes the test somewhat bold when many policies are nearly equal; more seeds
 //!   are the remedy.
@@ -97,16 +101,19 @@ pub enum Standing {
     Behind,
 }
 
-/// A policy's value less the best policy's, paired by seed.
+/// A policy's value against the best policy's, paired by seed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Seeds that both have.
     pub n: usize,
-    /// Mean of the differences.
+    /// Mean of the value less the best policy's.
     pub mean: f64,
     /// Half of its 95 % t-interval; `None` below two pairs.
     pub ci95_half: Option<f64>,
-    /// Half of the interval at the level of its Holm step.
+    /// Geometric mean of the value over the best policy's, where they were compared as ratios.
+    pub ratio: Option<f64>,
+    /// Half of the interval of what was compared (differences, or of logarithms for ratios) at the level
+    /// of its Holm step.
     pub corrected_half: Option<f64>,
     /// Two-sided p-value, corrected after Holm.
     pub p_holm: Option<f64>,
@@ -291,7 +298,7 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
     let mut differences: Vec<(usize, Paired)> = Vec::new();
     for (row, of_policy) in values.iter().enumerate() {
         if row != best
-            && let Some(it) = Paired::new(of_policy, &values[best])
+            && let Some(it) = Paired::new(of_policy, &values[best], Scale::of(column.unit))
         {
             differences.push((row, it));
         }
@@ -305,24 +312,27 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
         let left = (count - step) as f64;
         let level = ALPHA / left;
         p_so_far = p_so_far.max((paired.p * left).min(1.0));
-        let corrected_half = paired.half_width(level);
+        let tested = paired.tested();
+        let corrected_half = tested.half_width(paired.n, level);
         let beyond = match corrected_half {
-            _ if is_exact => paired.mean != 0.0,
-            Some(half) => paired.mean.abs() > half,
+            _ if is_exact => paired.plain.mean != 0.0,
+            // On logarithms another policy than that of the best mean can come out ahead: not behind.
+            Some(half) => tested.mean.abs() > half && is_better(0.0, tested.mean),
             None => false,
         };
         stopped |= !beyond && !is_exact;
         let separates = beyond && !stopped;
         cells[*row].difference = Some(Difference {
             n: paired.n,
-            mean: paired.mean,
-            ci95_half: paired.half_width(ALPHA),
+            mean: paired.plain.mean,
+            ci95_half: paired.plain.half_width(paired.n, ALPHA),
+            ratio: paired.log.map(|it| it.mean.exp()),
             corrected_half,
             p_holm: (paired.n >= 2).then_some(p_so_far),
             separates,
         });
         cells[*row].standing = match paired.n {
-            1 if paired.mean == 0.0 => Standing::Tied,
+            1 if paired.plain.mean == 0.0 => Standing::Tied,
             1 => Standing::Behind,
             _ if separates => Standing::Behind,
             _ => Standing::Tied,
@@ -386,44 +396,92 @@ fn student(n: usize) -> Option<StudentsT> {
     StudentsT::new(0.0, 1.0, n.checked_sub(1)? as f64).ok()
 }
 
+/// On what scale values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// By what they differ.
+    Plain,
+    /// By what they differ in logarithms.
+    Ratio,
+}
+
+impl Scale {
+    fn of(unit: Unit) -> Self {
+        match unit {
+            Unit::Us | Unit::Ratio => Self::Ratio,
+            Unit::Share | Unit::Tasks | Unit::Nodes | Unit::Times => Self::Plain,
+        }
+    }
+}
+
 /// A policy against the best one, seed by seed.
 struct Paired {
     n: usize,
+    plain: Differences,
+    /// Of logarithms, if values are compared so and all are above zero.
+    log: Option<Differences>,
+    p: f64,
+}
+
+/// Mean and spread of differences.
+#[derive(Debug, Clone, Copy)]
+struct Differences {
     mean: f64,
     sd: Option<f64>,
-    p: f64,
+}
+
+impl Differences {
+    fn new(pairs: &[(f64, f64)]) -> Option<Self> {
+        let mut size: f64 = 0.0;
+        let mut differences = Vec::new();
+        for &(value, best) in pairs {
+            size = size.max(value.abs()).max(best.abs());
+            differences.push(if is_same(value, best) { 0.0 } else { value - best });
+        }
+        let (mean, sd) = mean_and_sd(&differences);
+        // A spread of the size of rounding is none.
+        let sd = sd.map(|it| if it <= SAME * size { 0.0 } else { it });
+        Some(Self { mean: mean?, sd })
+    }
+
+    fn half_width(self, n: usize, alpha: f64) -> Option<f64> {
+        self.sd.map(|sd| half_width(sd, n, alpha))
+    }
+
+    /// Two-sided.
+    fn p(self, n: usize) -> f64 {
+        match (self.sd, student(n)) {
+            _ if self.mean == 0.0 => 1.0,
+            (Some(sd), Some(t)) if sd > 0.0 => {
+                2.0 * t.sf(self.mean.abs() / (sd / (n as f64).sqrt()))
+            }
+            (Some(_), _) => 0.0,
+            (None, _) => 1.0,
+        }
+    }
 }
 
 impl Paired {
     /// `None` if no seed has both.
-    fn new(values: &[Option<f64>], best: &[Option<f64>]) -> Option<Self> {
-        let mut differences = Vec::new();
-        let mut size: f64 = 0.0;
-        for (value, best) in values.iter().zip(best) {
-            if let (Some(value), Some(best)) = (value, best) {
-                size = size.max(value.abs()).max(best.abs());
-                differences.push(if is_same(*value, *best) { 0.0 } else { value - best });
-            }
-        }
-        let n = differences.len();
-        let (mean, sd) = mean_and_sd(&differences);
-        let mean = mean?;
-        // A spread of the size of rounding is none.
-        let sd = sd.map(|it| if it <= SAME * size { 0.0 } else { it });
-        let p = match (sd, student(n)) {
-            _ if mean == 0.0 => 1.0,
-            (Some(sd), Some(t)) if sd > 0.0 => {
-                let score = mean.abs() / (sd / (n as f64).sqrt());
-                2.0 * t.sf(score)
-            }
-            (Some(_), _) => 0.0,
-            (None, _) => 1.0,
-        };
-        Some(Self { n, mean, sd, p })
+    fn new(values: &[Option<f64>], best: &[Option<f64>], scale: Scale) -> Option<Self> {
+        let pairs: Vec<(f64, f64)> = values
+            .iter()
+            .zip(best)
+            .filter_map(|(value, best)| Some(((*value)?, (*best)?)))
+            .collect();
+        let plain = Differences::new(&pairs)?;
+        let can_be_ratios =
+            scale == Scale::Ratio && pairs.iter().all(|it| it.0 > 0.0 && it.1 > 0.0);
+        let logs: Vec<(f64, f64)> = pairs.iter().map(|it| (it.0.ln(), it.1.ln())).collect();
+        let log = if can_be_ratios { Differences::new(&logs) } else { None };
+        let n = pairs.len();
+        let p = log.unwrap_or(plain).p(n);
+        Some(Self { n, plain, log, p })
     }
 
-    fn half_width(&self, alpha: f64) -> Option<f64> {
-        self.sd.map(|sd| half_width(sd, self.n, alpha))
+    /// What the test is on.
+    fn tested(&self) -> Differences {
+        self.log.unwrap_or(self.plain)
     }
 }
 
@@ -432,7 +490,11 @@ mod tests {
     use super::*;
 
     fn row(values: &[&[f64]], better: Better) -> MetricRow {
-        let column = Column::new("x", Unit::Ratio, better, "x", "x");
+        let column = Column::new("x", Unit::Share, better, "x", "x");
+        row_of(column, values)
+    }
+
+    fn row_of(column: Column, values: &[&[f64]]) -> MetricRow {
         let values: Vec<Vec<Option<f64>>> =
             values.iter().map(|it| it.iter().map(|&it| Some(it)).collect()).collect();
         compare(column, &values, false)
@@ -461,6 +523,22 @@ mod tests {
         assert_eq!(standings(&it), [Standing::Best, Standing::Behind]);
         let it = row(&[&[100.0, 500.0, 300.0], &[101.0, 501.1, 300.9]], Better::Higher);
         assert_eq!(standings(&it), [Standing::Behind, Standing::Best]);
+    }
+
+    #[test]
+    fn durations_are_compared_as_ratios() {
+        // Under every seed about a hundred times as long, but no two seeds alike.
+        let values: [&[f64]; 2] = [&[1.0, 30.0, 6.0], &[110.0, 2800.0, 640.0]];
+        let of = |unit| row_of(Column::new("x", unit, Better::Lower, "x", "x"), &values);
+        let waits = of(Unit::Us);
+        assert_eq!(standings(&waits), [Standing::Best, Standing::Behind]);
+        let ratio = waits.cells[1].difference.unwrap().ratio.unwrap();
+        assert!((100.0..110.0).contains(&ratio), "{ratio}");
+        assert_eq!(standings(&of(Unit::Share)), [Standing::Best, Standing::Tied]);
+        // A zero has no logarithm.
+        let zero: [&[f64]; 2] = [&[0.0, 30.0, 6.0], &[110.0, 2800.0, 640.0]];
+        let row = row_of(Column::new("x", Unit::Us, Better::Lower, "x", "x"), &zero);
+        assert_eq!(row.cells[1].difference.unwrap().ratio, None);
     }
 
     #[test]
@@ -510,7 +588,7 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_left_out_and_not_zero() {
-        let column = Column::new("x", Unit::Ratio, Better::Lower, "x", "x");
+        let column = Column::new("x", Unit::Share, Better::Lower, "x", "x");
         let values = vec![
             vec![Some(5.0), Some(6.0), Some(7.0)],
             vec![None, None, None],

@@ -175,8 +175,8 @@ impl Comparison {
             ),
             _ => format!(
                 "± is half of the {percent:.0} % interval over {n} seeds (Student's t). Policies are \
-                 compared pairwise on the same seeds with the best of each metric, corrected for \
-                 their number after Holm."
+                 compared pairwise on the same seeds with the best of each metric (durations as \
+                 ratios), corrected for their number after Holm."
             ),
         }
     }
