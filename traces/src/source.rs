@@ -169,7 +169,6 @@ impl ReadOptions {
                 "until" => all.until = Some(Instant(parse_duration_us("until", value)?)),
                 "limit" => all.limit = Some(whole_option("limit", value)?),
                 "shuffle" => all.shuffle = Some(whole_option("shuffle", value)?),
-                "seed" => all.seed = whole_option("seed", value)?,
                 _ => {}
             }
         }
