@@ -202,7 +202,7 @@ fn bad_files_are_named_with_line_reason_and_remedy() {
     let dir = small();
     let d = dir.path();
     put(d, "t/tasks.csv", "id,arrival_s,cpu_cores,mem_gib,duration_s\n1,0,2,4,60\n2,1,two,4,60\n");
-    refuses(d, &["simulate", "--trace", "t"], &["tasks.csv:3:5", "two", "cpu_cores", "help:"]);
+    refuses(d, &["simulate", "--trace", "t"], &["tasks.csv:3:5", "two", "not a number", "help:"]);
     put(d, "t/tasks.csv", "id,arrival_s,cpu_cores,mem_gib,duration_s\n1,0,2,4,60\n2,1,9,4,60\n");
     refuses(d, &["simulate", "--trace", "t"], &["tasks.csv:3", "cpu", "--oversized"]);
     put(d, "t/tasks.csv", "id,arrival_s,cpu_cors,mem_gib\n1,0,2,4\n");
