@@ -149,7 +149,7 @@ pub struct Compare {
     #[arg(long = "policy", short, value_name = "P")]
     pub policies: Vec<String>,
     /// Number of seeds
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub seeds: u64,
 }
 

@@ -65,7 +65,7 @@ fn read(plan: &Plan, seed: u64) -> Result<Ready, Failure> {
     options.shuffle = plan.shuffle.then_some(seed);
     let mut workload = traces::read(&plan.source, &options)?;
     if let Some(cluster) = &plan.cluster {
-        workload.set_cluster(traces::read_cluster(cluster)?)?;
+        workload.set_cluster_from(cluster)?;
     }
     if !workload.has_nodes() {
         return Err(Failure::new(format!("{} has tasks but no nodes", plan.source)).help(

@@ -230,7 +230,7 @@ pub struct Builtin {
 pub const BUILTINS: &[Builtin] = &[
     Builtin {
         name: "default",
-        summary: "1,200 nodes in three zones, services and batches over two days, load up to 90 %",
+        summary: "1,200 nodes in three zones, services and batches over two days, load up to 87 %",
         recipe: default_recipe,
     },
     Builtin {
@@ -1108,7 +1108,7 @@ fn default_recipe() -> Recipe {
         ],
         tasks: 110_000,
         span_s: 2 * 86_400,
-        peak_load_permille: 900,
+        peak_load_permille: 870,
         residents_permille_min: 450,
         service_size_max: 60,
         service_size_alpha: 0.9,

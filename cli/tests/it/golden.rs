@@ -134,5 +134,5 @@ fn the_generator_makes_what_it_always_made() {
     succeed(dir.path(), &args);
     let manifest = std::fs::read_to_string(dir.path().join("bayplan-out/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    insta::assert_snapshot!(manifest["fingerprints"][0]["fingerprint"].as_str().unwrap(), @"6c5495fd2ad66e2292a0f403c1b84556");
+    insta::assert_snapshot!(manifest["fingerprints"][0]["fingerprint"].as_str().unwrap(), @"4e48808991915379824f4dfe1e8af74f");
 }

@@ -274,7 +274,7 @@ fn results_come_as_json_and_csv() {
     let json: serde_json::Value = serde_json::from_str(&with("json")).unwrap();
     assert!(json.is_object());
     let csv = with("csv");
-    assert_eq!(csv.lines().count(), 1 + 2 * 3, "a header, and a row for each policy and seed");
+    assert_eq!(csv.lines().count(), 1 + 2 * 5, "a header, and a row for each policy and seed");
     let json = succeed(dir.path(), &["policies", "--format", "json"]).out;
     assert!(serde_json::from_str::<serde_json::Value>(&json).unwrap().is_array());
     let json = succeed(dir.path(), &["trace", "inspect", "t", "--format", "json"]).out;

@@ -114,12 +114,12 @@ fn a_seed_stays_what_it_is() {
 }
 
 const GOLDEN: &str = "\
-1156967us t1761 t1761 d3 life=196545725us estimate=600s group=g617 priority=4
-1156967us t1762 t1762 d3 life=190340232us estimate=600s group=g617 priority=4
-1156967us t1763 t1763 d3 life=163534666us estimate=900s group=g617 priority=4
-7355083us t1764 t1764 d7 life=152986334us estimate=600s group=g618
-7483269us t1765 t1765 d5 life=43864571us estimate=300s group=g619
-32639147us t1770 t1770 d2 life=16077107656us estimate=86400s group=g621 priority=4";
+1156967us t1659 t1659 d3 life=196545725us estimate=600s group=g574 priority=4
+1156967us t1660 t1660 d3 life=190340232us estimate=600s group=g574 priority=4
+1156967us t1661 t1661 d3 life=163534666us estimate=900s group=g574 priority=4
+7355083us t1662 t1662 d7 life=152986334us estimate=600s group=g575
+7483269us t1663 t1663 d5 life=43864571us estimate=300s group=g576
+32639147us t1668 t1668 d2 life=16077107656us estimate=86400s group=g578 priority=4";
 
 #[test]
 fn options_change_size_and_keep_the_rate() {
