@@ -2,7 +2,7 @@
 //! [`Manager::decide`](cluster::manager::Manager::decide) for one pending task on a partly full cluster,
 //! booking and journalling included. The task ends before the next one comes.
 
-use bayplan_benches::{FLAVOURS, busy_cluster, submission};
+use bayplan_benches::{FLAVOURS, busy_cluster, sizes, submission};
 use cluster::event::{Action, Event, Report};
 use cluster::units::Instant;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -10,7 +10,7 @@ use schedulers::policy::Policy;
 use std::time::Duration;
 
 fn decisions(criterion: &mut Criterion) {
-    for nodes in [100, 1_000, 12_500, 100_000] {
+    for nodes in sizes(&[100, 1_000, 12_500, 100_000]) {
         let mut group = criterion.benchmark_group(format!("decision/{nodes}"));
         group.sample_size(20).measurement_time(Duration::from_secs(1));
         group.warm_up_time(Duration::from_millis(300));

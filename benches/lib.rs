@@ -16,6 +16,13 @@ use cluster::rules::Rules;
 use cluster::scheduler::Scheduler;
 use cluster::units::{Bytes, Instant, MilliCpu};
 
+/// Cluster sizes to measure: `all`, or only those of up to a thousand nodes when the benches are merely
+/// tried out (`-- --test`).
+pub fn sizes(all: &[u32]) -> Vec<u32> {
+    let is_trial = std::env::args().any(|it| it == "--test");
+    all.iter().copied().filter(|&it| !is_trial || it <= 1_000).collect()
+}
+
 /// Cores and GiB of the flavours that tasks are drawn from.
 pub const FLAVOURS: [(u64, u64); 6] = [(1, 2), (1, 4), (2, 4), (2, 8), (4, 8), (8, 32)];
 

@@ -4,6 +4,7 @@
 //! `BAYPLAN_BENCH_TASKS=1000000` sets the number of arriving tasks per replay (20,000 if left out, so that
 //! the whole table takes minutes). Residents come on top and are counted.
 
+use bayplan_benches::sizes;
 use cluster::scheduler::Scheduler;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use schedulers::policy::Policy;
@@ -28,7 +29,7 @@ fn replay(workload: &Workload, scheduler: Box<dyn Scheduler>) -> u128 {
 fn replays(criterion: &mut Criterion) {
     let tasks: u64 =
         std::env::var("BAYPLAN_BENCH_TASKS").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
-    for nodes in [1_000, 12_500] {
+    for nodes in sizes(&[1_000, 12_500]) {
         let workload = workload(&format!("builtin:default?nodes={nodes}&tasks={tasks}"));
         let mut group = criterion.benchmark_group(format!("replay/{nodes}"));
         group.sample_size(10).measurement_time(Duration::from_secs(2));

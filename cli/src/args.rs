@@ -100,12 +100,12 @@ pub struct World {
     /// Offer more than nodes have: cpu=1.6,memory=1.2 [default: what the trace's card suggests]
     #[arg(long, value_name = "FACTORS")]
     pub overcommit: Option<String>,
-    /// Who is tried first: fifo, priority, shortest-first, largest-first[:RESOURCE],
-    /// smallest-first[:RESOURCE]
+    /// Who is tried first: fifo, priority, shortest-first, largest-first or smallest-first (by cpu, or
+    /// :memory, :disk, :gpu)
     #[arg(long, default_value = "fifo", value_name = "ORDER")]
     pub queue: String,
-    /// A task that fits nowhere: wait (others pass), head (everybody behind it waits), drop, or
-    /// retry[:first=1s,max=5m,factor=2,tries=0]
+    /// A task that fits nowhere: wait (others pass), head (everybody behind it waits), drop, or retry,
+    /// as in retry:first=1s,max=5m,factor=2,tries=0
     #[arg(long, default_value = "wait", value_name = "WHAT")]
     pub unfit: String,
     /// Time from placed to running: 0, 2s, or lognormal:median=2s,sigma=0.5

@@ -72,6 +72,7 @@ fn run(
     let timings = Timings {
         wall_secs: begin.elapsed().as_secs_f64(),
         jobs: u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX),
+        peak_memory_bytes: output::peak_memory_bytes(),
         runs: runs.iter().map(|it| it.timing.clone()).collect(),
     };
     let placements = runs.iter().filter_map(Finished::placement_line).collect::<Vec<_>>();

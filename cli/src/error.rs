@@ -13,7 +13,7 @@ pub struct Failure {
     /// What to do next.
     pub help: Option<String>,
     /// The place in the user's text, if there is one.
-    label: Option<Label>,
+    label: Option<Box<Label>>,
     /// How to exit.
     kind: Kind,
 }
@@ -52,7 +52,7 @@ impl Failure {
         let end = at.end.min(text.len());
         let at = at.start.min(end)..end;
         let text = miette::NamedSource::new(name, text.to_owned());
-        self.label = Some(Label { text, at, says: says.to_owned() });
+        self.label = Some(Box::new(Label { text, at, says: says.to_owned() }));
         self
     }
 

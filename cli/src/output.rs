@@ -177,6 +177,14 @@ pub fn command_line() -> String {
         .join(" ")
 }
 
+/// Most memory that this process has held so far, where the system tells (Linux).
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Writes the whole folder of a comparison.
 ///
 /// # Errors

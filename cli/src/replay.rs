@@ -200,7 +200,12 @@ fn counterfactual(
         warnings,
     };
     let comparison = Comparison::new(manifest, runs);
-    let timings = Timings { wall_secs: begin.elapsed().as_secs_f64(), jobs: 1, runs: timings };
+    let timings = Timings {
+        wall_secs: begin.elapsed().as_secs_f64(),
+        jobs: 1,
+        peak_memory_bytes: output::peak_memory_bytes(),
+        runs: timings,
+    };
     output::write(&args.out, &comparison, &timings, true)?;
     print::comparison(&comparison, global, true)?;
     if global.format == Format::Table && !global.quiet {

@@ -88,6 +88,8 @@ pub struct Timings {
     pub wall_secs: f64,
     /// Runs that were simulated at the same time.
     pub jobs: u32,
+    /// Most memory that the process held at any time, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
     /// In the order of policies, then seeds.
     pub runs: Vec<RunTiming>,
 }

@@ -38,6 +38,7 @@ pub(crate) fn succeed(dir: &Path, args: &[&str]) -> Answer {
 }
 
 /// The folder of data that does not belong to the project, if it is there.
+#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 pub(crate) fn shared() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let dir = std::env::var_os("BAYPLAN_SHARED").map_or(beside, PathBuf::from);

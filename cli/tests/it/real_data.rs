@@ -4,6 +4,7 @@
 use crate::binary::{column, shared, succeed};
 use std::path::Path;
 
+#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn is_slow_build() -> bool {
     let slow = cfg!(debug_assertions);
     if slow {

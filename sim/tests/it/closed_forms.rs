@@ -227,6 +227,7 @@ fn numbers(text: &str) -> Vec<f64> {
         .collect()
 }
 
+#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn studies() -> Option<Vec<Study>> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let root = std::env::var_os("BAYPLAN_SHARED").map_or(root, Into::into);
