@@ -69,10 +69,6 @@ impl Rank for DotProduct {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         match self.weights {
             Weights::Equal => Locality::NodeLocal,

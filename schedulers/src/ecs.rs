@@ -205,10 +205,6 @@ impl<const N: usize> Rank for Ecs<N> {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, ask: Ask<'_>) -> Locality {
         if self.chain.iter().all(|it| matches!(it, Step::Binpack(_) | Step::Random)) {
             Locality::NodeLocal

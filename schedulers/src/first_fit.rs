@@ -52,10 +52,6 @@ impl Rank for FirstFit {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         Locality::NodeLocal
     }

@@ -68,10 +68,6 @@ impl Rank for NormGreedy {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         match self.weights {
             Weights::Equal => Locality::NodeLocal,

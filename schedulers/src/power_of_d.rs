@@ -107,10 +107,6 @@ impl Rank for PowerOfD {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         Locality::NodeLocal
     }

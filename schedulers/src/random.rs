@@ -44,10 +44,6 @@ impl Rank for Random {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         Locality::NodeLocal
     }

@@ -27,16 +27,19 @@ pub trait Rank: Send {
     type Key: Ord + Copy + Send + 'static;
 
     /// What it remembers from task to task (a cursor, learned data), for snapshots; `()` if nothing.
-    type Memory: Serialize + DeserializeOwned;
+    type Memory: Default + Serialize + DeserializeOwned;
 
     /// Its page in the list.
     fn card(&self) -> &'static Card;
 
-    /// What it remembers now. Scratch that [`Rank::begin`] rebuilds is no memory.
-    fn memory(&self) -> Self::Memory;
+    /// What it remembers now; nothing unless said otherwise. Scratch that [`Rank::begin`] rebuilds is no
+    /// memory.
+    fn memory(&self) -> Self::Memory {
+        Self::Memory::default()
+    }
 
     /// Takes back what [`Rank::memory`] gave.
-    fn recall(&mut self, memory: Self::Memory);
+    fn recall(&mut self, _memory: Self::Memory) {}
 
     /// On what a key depends, for this task.
     fn locality(&self, ask: Ask<'_>) -> Locality;

@@ -66,10 +66,6 @@ impl Rank for WorstFit {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         Locality::NodeLocal
     }

@@ -1,13 +1,17 @@
 //! Allocation: what placed tasks ask for, as a share of what nodes physically have.
 
-use super::{Entry, Metric, Moment, Sampled};
-use crate::average::{TimeShare, share};
-use crate::column::{Better, Card, Column, Unit};
-use cluster::demand::Resource;
-use cluster::units::Span;
+use super::Entry;
+use super::capacity_shares::{CapacityShares, Words};
+use crate::column::Card;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Allocation::default()) };
+pub(super) const ENTRY: Entry = Entry {
+    card: &CARD,
+    columns: || WORDS.columns(),
+    sample_columns: || WORDS.sample_columns(),
+    build: || Box::new(CapacityShares::new(|it| &it.held)),
+};
+
+const WORDS: Words = Words { participle: "allocated", who: "placed tasks", is_headline: true };
 
 const CARD: Card = Card {
     name: "allocation",
@@ -15,64 +19,6 @@ const CARD: Card = Card {
     definition: "What placed tasks ask for, starting ones included, as a share of the physical capacity of all nodes that are not lost, integrated over the run: the integral of the amount asked for over the integral of capacity. Over-commit does not enlarge the capacity, so the share can exceed 1. A resource of which the cluster has nothing has no value. It is what was asked for, not measured usage: no trace here holds that for its tasks.",
     source: "Ours. Integrals of integers, so nothing is sampled or rounded.",
 };
-
-fn columns() -> Vec<Column> {
-    let mut columns = Vec::new();
-    for resource in Resource::ALL {
-        let mean = Column::new(
-            format!("{resource}_allocated_share"),
-            Unit::Share,
-            Better::Higher,
-            format!("{resource} allocated"),
-            format!("Share of the cluster's {resource} that placed tasks ask for, over time."),
-        );
-        columns.push(if resource == Resource::Cpu { mean.headline() } else { mean });
-        columns.push(Column::new(
-            format!("{resource}_allocated_share_peak"),
-            Unit::Share,
-            Better::Neither,
-            format!("peak {resource} allocated"),
-            format!("Largest share of the cluster's {resource} that placed tasks asked for."),
-        ));
-    }
-    columns
-}
-
-fn sample_columns() -> Vec<Column> {
-    let column = |resource: Resource| {
-        Column::new(
-            format!("{resource}_allocated_share"),
-            Unit::Share,
-            Better::Higher,
-            format!("{resource} allocated"),
-            format!("Share of the cluster's {resource} that placed tasks ask for."),
-        )
-    };
-    Resource::ALL.map(column).to_vec()
-}
-
-#[derive(Default)]
-struct Allocation {
-    shares: [TimeShare; 4],
-}
-
-impl Metric for Allocation {
-    fn advance(&mut self, at: &Moment<'_>, length: Span) {
-        for (it, share) in self.shares.iter_mut().enumerate() {
-            share.hold(at.totals.held[it], at.totals.capacity[it], length);
-        }
-    }
-
-    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
-        out.extend((0..4).map(|it| share(at.totals.held[it], at.totals.capacity[it])));
-    }
-
-    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        for share in &self.shares {
-            out.extend([share.mean(), share.peak()]);
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 //! with nodes, groups and shapes, never with tasks that have ended.
 
 mod allocation;
+mod capacity_shares;
 mod fragmentation;
 mod makespan;
 mod nodes_used;

@@ -46,10 +46,6 @@ impl Rank for LastFit {
         &CARD
     }
 
-    fn memory(&self) {}
-
-    fn recall(&mut self, (): ()) {}
-
     fn locality(&self, _ask: Ask<'_>) -> Locality {
         Locality::NodeLocal
     }
