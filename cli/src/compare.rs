@@ -89,12 +89,15 @@ fn run(
     }
     if was_stopped {
         let manifest = comparison.manifest();
-        return Err(Failure::new(format!(
-            "interrupted: {} of {} runs had finished and are written",
-            manifest.runs_finished, manifest.runs_planned
-        ))
-        .help("the same command runs all of them again")
-        .interrupted());
+        let what = if several {
+            format!(
+                "interrupted: {} of {} runs had finished and are written",
+                manifest.runs_finished, manifest.runs_planned
+            )
+        } else {
+            "interrupted: what the run had come to is written".to_owned()
+        };
+        return Err(Failure::new(what).help("the same command begins anew").interrupted());
     }
     Ok(())
 }

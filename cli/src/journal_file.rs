@@ -46,7 +46,8 @@ pub struct Header {
     pub synthetic_zones: Option<String>,
 }
 
-/// Writes a journal beside its place; [`Writer::finish`] puts it there.
+/// Writes a journal beside its place; [`Writer::finish`] puts it there. One that is dropped before leaves
+/// nothing.
 pub struct Writer {
     file: BufWriter<File>,
     part: PathBuf,
@@ -99,6 +100,13 @@ impl Writer {
             std::fs::rename(&self.part, &self.path)
         };
         end().map_err(|it| io("write", &self.path, &it))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // After `finish` there is nothing of that name; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&self.part);
     }
 }
 

@@ -76,7 +76,7 @@ pub fn manifest(
 ) -> Result<Manifest, Failure> {
     let card = &ready.workload.card;
     let planned = (policies.len() * seeds.len()) as u64;
-    let finished = runs.len() as u64;
+    let finished = runs.iter().filter(|it| !it.outcome.was_stopped).count() as u64;
     let mut options: Vec<Setting> = plan
         .options
         .iter()
@@ -93,10 +93,15 @@ pub fn manifest(
         options.push(Setting { name: "overcommit".into(), value });
     }
     let mut warnings = Vec::new();
-    if finished < planned {
-        warnings.push(format!(
+    match runs.iter().find(|it| it.outcome.was_stopped) {
+        Some(run) => warnings.push(format!(
+            "Interrupted at {} of simulated time: the numbers are those of the run until then.",
+            run.outcome.end
+        )),
+        None if finished < planned => warnings.push(format!(
             "Interrupted: {finished} of {planned} runs had finished; only they are reported."
-        ));
+        )),
+        None => {}
     }
     if card.refusals.count() > 0 {
         warnings.push(format!(

@@ -132,7 +132,7 @@ impl Hooks for Keeper<'_> {
     }
 }
 
-/// Runs one policy with one seed.
+/// Runs one policy with one seed. The journal of a run that was stopped is kept only if asked for.
 ///
 /// # Errors
 ///
@@ -143,6 +143,7 @@ pub fn one(
     policy: &Policy,
     seed: u64,
     extras: &Extras,
+    keep_stopped: bool,
     bar: &Bar,
 ) -> Result<Finished, Failure> {
     let rules = Rules { order: plan.order, unfit: plan.unfit, overcommit: ready.overcommit };
@@ -191,7 +192,9 @@ pub fn one(
             .help("this is a fault of Bayplan: please report it with the command line")
             .found());
     }
-    if let Some(journal) = keeper.journal {
+    if let Some(journal) = keeper.journal
+        && (!outcome.was_stopped || keep_stopped)
+    {
         journal.finish(outcome.fingerprint)?;
     }
     let placements = match (&watchers.tasks, &extras.tasks) {
@@ -249,7 +252,7 @@ fn run_failure(error: RunError, policy: &Policy, seed: u64) -> Failure {
 /// in the order of policies, then seeds, whatever finished first.
 ///
 /// Once the user wants to stop, runs under way are given up and no more are begun: what had finished by
-/// then is returned.
+/// then is returned. If there is only one run, it is returned as far as it came.
 ///
 /// # Errors
 ///
@@ -265,6 +268,7 @@ pub fn all(
     // Seeds outside, so that policies that share a workload run while it is in memory.
     let runs: Vec<(usize, u64)> =
         seeds.iter().flat_map(|&seed| (0..policies.len()).map(move |it| (it, seed))).collect();
+    let keep_stopped = runs.len() == 1;
     let mut results: Vec<(usize, u64, Result<Finished, Failure>)> = runs
         .par_iter()
         .with_max_len(1)
@@ -273,11 +277,12 @@ pub fn all(
                 return None;
             }
             let policy = &policies[at];
+            let extras = extras(policy, seed);
             let result = workloads
                 .get(seed)
-                .and_then(|ready| one(plan, &ready, policy, seed, &extras(policy, seed), bar));
+                .and_then(|ready| one(plan, &ready, policy, seed, &extras, keep_stopped, bar));
             match &result {
-                Ok(run) if run.outcome.was_stopped => return None,
+                Ok(run) if run.outcome.was_stopped && !keep_stopped => return None,
                 Ok(_) => bar.finished(&format!("{policy}, seed {seed}")),
                 // One failure spoils the comparison: no use in running the rest.
                 Err(_) => STOP.store(true, Ordering::Relaxed),

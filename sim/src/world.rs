@@ -70,7 +70,7 @@ pub trait Hooks {
         Ok(())
     }
 
-    /// Called every few thousand instants.
+    /// Called every few hundred instants.
     fn progress(&mut self, _progress: &Progress) -> Flow {
         Flow::Continue
     }
@@ -192,7 +192,7 @@ impl Down {
 }
 
 /// How often [`Hooks::progress`] is called, in instants.
-const PROGRESS_EVERY: u64 = 4096;
+const PROGRESS_EVERY: u64 = 256;
 /// After this many wake-ups and returns of nodes in a row (or four per node, if that is more) that led to
 /// nothing, with no task having anything ahead of it, the run is over: it would go on like that for ever.
 const IDLE_MAX: u64 = 1000;

@@ -313,26 +313,49 @@ fn traces_convert_generate_and_read_back() {
     assert_eq!(read("g"), read("h"));
 }
 
+/// Starts `bayplan`, presses Ctrl-C after a while, and returns the answer.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_writes_what_is_finished_and_says_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_bayplan"))
-        .current_dir(dir.path())
-        .args(["compare", "--seeds", "500", "--no-figures", "-j", "2", "--trace", "builtin:small"])
+fn interrupted(dir: &Path, args: &[&str]) -> crate::binary::Answer {
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_bayplan"))
+        .current_dir(dir)
+        .args(args)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     std::thread::sleep(std::time::Duration::from_secs(4));
-    let id = child.id().to_string();
     // By id, and only the one we started.
+    let id = child.id().to_string();
     std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
-    let status = child.wait().unwrap();
-    let answer = crate::binary::answer(&child.wait_with_output().unwrap());
-    assert_eq!(status.code(), Some(130), "{}{}", answer.out, answer.err);
+    crate::binary::answer(&child.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_writes_what_is_finished_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["compare", "--seeds", "500", "--no-figures", "--trace", "builtin:small"];
+    let answer = interrupted(dir.path(), &args);
+    assert_eq!(answer.code, 130, "{}{}", answer.out, answer.err);
     assert!(answer.err.contains("had finished and are written"), "{}", answer.err);
     let manifest = std::fs::read_to_string(dir.path().join("bayplan-out/manifest.json")).unwrap();
     assert!(manifest.contains("\"interrupted\": true"), "{manifest}");
     assert!(!column(&dir.path().join("bayplan-out/summary.csv"), "policy").is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_a_single_run_had_come_to() {
+    let dir = tempfile::tempdir().unwrap();
+    // The audit of every step makes this take far longer than the test waits.
+    let args =
+        ["simulate", "--check", "--record-journal", "--tasks", "--no-figures", "-p", "random"];
+    let answer = interrupted(dir.path(), &args);
+    assert_eq!(answer.code, 130, "{}{}", answer.out, answer.err);
+    assert!(answer.err.contains("what the run had come to is written"), "{}", answer.err);
+    let out = dir.path().join("bayplan-out");
+    let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
+    assert!(manifest.contains("Interrupted at"), "{manifest}");
+    assert!(!column(&out.join("tasks.csv"), "node").is_empty());
+    succeed(dir.path(), &["replay", "bayplan-out/journal"]);
 }
