@@ -70,7 +70,7 @@ pub trait Hooks {
         Ok(())
     }
 
-    /// Called every few hundred instants.
+    /// Called every thousand calls of the manager.
     fn progress(&mut self, _progress: &Progress) -> Flow {
         Flow::Continue
     }
@@ -191,8 +191,8 @@ impl Down {
     }
 }
 
-/// How often [`Hooks::progress`] is called, in instants.
-const PROGRESS_EVERY: u64 = 256;
+/// How often [`Hooks::progress`] is called, in calls of the manager.
+const PROGRESS_EVERY: u64 = 1024;
 /// After this many wake-ups and returns of nodes in a row (or four per node, if that is more) that led to
 /// nothing, with no task having anything ahead of it, the run is over: it would go on like that for ever.
 const IDLE_MAX: u64 = 1000;
@@ -227,6 +227,7 @@ pub fn run(
         wakes: 0,
         returns: 0,
         idle: 0,
+        is_stopping: false,
     };
     for (number, scripted) in config.faults.scripted.iter().enumerate() {
         let number = u32::try_from(number).expect("fewer than 2^32 scripted faults");
@@ -262,13 +263,13 @@ struct World<'a> {
     returns: u64,
     /// Wake-ups and ends of faults since a task was last placed or ended.
     idle: u64,
+    /// The hooks said to stop: nothing more is begun.
+    is_stopping: bool,
 }
 
 impl World<'_> {
     fn run(mut self, stream: &mut dyn ArrivalStream) -> Result<(Outcome, State), RunError> {
         let mut next = stream.next().map_err(RunError::Workload)?;
-        let mut instants = 0u64;
-        let mut was_stopped = false;
         let mut now = Instant::ZERO;
         loop {
             let todo = self.agenda.peek();
@@ -289,16 +290,12 @@ impl World<'_> {
             now = at;
             self.progress.now = now;
             self.instant(now, stream, &mut next)?;
-            instants += 1;
-            if instants.is_multiple_of(PROGRESS_EVERY)
-                && self.hooks.progress(&self.progress) == Flow::Stop
-            {
-                was_stopped = true;
+            if self.is_stopping {
                 break;
             }
         }
         let end = match self.config.until {
-            Some(until) if !was_stopped => until,
+            Some(until) if !self.is_stopping => until,
             _ => now,
         };
         if end > now {
@@ -312,7 +309,7 @@ impl World<'_> {
             end,
             progress: self.progress,
             unfinished: self.manager.state().task_count() as u64,
-            was_stopped,
+            was_stopped: self.is_stopping,
         };
         Ok((outcome, self.manager.into_state()))
     }
@@ -343,8 +340,8 @@ impl World<'_> {
         stream: &mut dyn ArrivalStream,
         next: &mut Option<Arrival>,
     ) -> Result<(), RunError> {
-        loop {
-            loop {
+        while !self.is_stopping {
+            while !self.is_stopping {
                 let due = self.agenda.peek().filter(|it| it.0 == now).map(|it| it.1);
                 let arrives = next.as_ref().is_some_and(|it| it.at == now);
                 match due {
@@ -367,7 +364,7 @@ impl World<'_> {
             }
             // The agenda's clock follows even when only the stream moved.
             self.agenda.move_to(now);
-            if !self.manager.wants_decision(now) {
+            if self.is_stopping || !self.manager.wants_decision(now) {
                 return Ok(());
             }
             self.decide(now)?;
@@ -375,6 +372,7 @@ impl World<'_> {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     fn arrive(&mut self, now: Instant, what: What) -> Result<(), RunError> {
@@ -652,6 +650,11 @@ impl World<'_> {
     /// the actions ask for.
     fn settle(&mut self, now: Instant) -> Result<(), RunError> {
         self.hooks.record(self.manager.last_record()).map_err(RunError::Journal)?;
+        if self.manager.record_count().is_multiple_of(PROGRESS_EVERY)
+            && self.hooks.progress(&self.progress) == Flow::Stop
+        {
+            self.is_stopping = true;
+        }
         if !self.manager.changes().is_empty() {
             self.observer.observe(now, self.manager.changes(), self.manager.state());
         }
