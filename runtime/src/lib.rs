@@ -1,6 +1,11 @@
-//! The real world: drives the same [`Manager`](cluster::manager::Manager) against Docker hosts.
+//! The real world: Docker hosts, driven by the same [`Manager`](cluster::manager::Manager) as the
+//! simulation.
 //!
-//! Nothing is here yet. The crate stands in the workspace so that the arrows of the house are drawn and
-//! tested from the first day: it depends on `cluster` alone, never on `schedulers` or `sim`, and holds no
-//! placement logic. What it will do is turn every [`Action`](cluster::event::Action) into Engine API calls
-//! and everything that a host reports into an [`Event`](cluster::event::Event).
+//! A tour. [`hosts`] reads `hosts.toml`: which Docker hosts there are and what they offer. [`engine`] is
+//! a thin, typed client of one host's Engine API. `testbed` (next) raises several real Docker daemons on one
+//! Linux machine, breaks them in the ways that real hosts break, and takes them down without a trace.
+//!
+//! The crate depends on `cluster` alone, never on `schedulers` or `sim`, and holds no placement logic.
+
+pub mod engine;
+pub mod hosts;
