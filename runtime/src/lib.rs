@@ -2,10 +2,12 @@
 //! simulation.
 //!
 //! A tour. [`hosts`] reads `hosts.toml`: which Docker hosts there are and what they offer. [`engine`] is
-//! a thin, typed client of one host's Engine API. `testbed` (next) raises several real Docker daemons on one
-//! Linux machine, breaks them in the ways that real hosts break, and takes them down without a trace.
+//! a thin, typed client of one host's Engine API. `testbed` (Linux) raises several real Docker daemons on
+//! one machine, breaks them in the ways that real hosts break, and takes them down without a trace.
 //!
 //! The crate depends on `cluster` alone, never on `schedulers` or `sim`, and holds no placement logic.
 
 pub mod engine;
 pub mod hosts;
+#[cfg(target_os = "linux")]
+pub mod testbed;
