@@ -62,7 +62,7 @@ use cluster::nodes::{DeviceSet, NodeCapacity, NodeSpec};
 use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu, Span};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -608,9 +608,12 @@ fn read_node(
 ///
 /// A task of several containers is written as their sum.
 ///
+/// Each file is written beside its place as `.NAME.part` and renamed when it is whole, so that what has
+/// the final name is never cut.
+///
 /// # Errors
 ///
-/// [`TraceError::Unreadable`] if a file cannot be written.
+/// [`TraceError::Unwritable`] if a file cannot be written.
 pub fn write(workload: &Workload, folder: &Path, gzip: bool) -> Result<(), TraceError> {
     if workload.has_nodes() {
         write_file(folder, "nodes.csv", gzip, |out| write_nodes(workload, out))?;
@@ -624,22 +627,25 @@ fn write_file(
     gzip: bool,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), TraceError> {
-    let path = folder.join(if gzip { format!("{name}.gz") } else { name.to_owned() });
+    let name = if gzip { format!("{name}.gz") } else { name.to_owned() };
+    let (path, part) = (folder.join(&name), folder.join(format!(".{name}.part")));
     let write = || -> io::Result<()> {
-        let file = BufWriter::new(File::create(&path)?);
+        let mut file = BufWriter::new(File::create(&part)?);
         if gzip {
-            let mut out = GzEncoder::new(file, Compression::default());
+            let mut out = GzEncoder::new(&mut file, Compression::default());
             fill(&mut out)?;
-            out.finish()?.flush()
+            out.finish()?;
         } else {
-            let mut out = file;
-            fill(&mut out)?;
-            out.flush()
+            fill(&mut file)?;
         }
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(&part, &path)
     };
-    write().map_err(|error| TraceError::Unreadable {
-        path: path.display().to_string(),
-        reason: error.to_string(),
+    write().map_err(|error| {
+        // What is wrong is known already; that the part is left too would not help anybody.
+        let _ = fs::remove_file(&part);
+        TraceError::Unwritable { path: path.display().to_string(), reason: error.to_string() }
     })
 }
 
@@ -782,4 +788,34 @@ fn write_tasks(workload: &Workload, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_to_its_end_leaves_what_was_there() {
+        for gzip in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let name = if gzip { "tasks.csv.gz" } else { "tasks.csv" };
+            let path = folder.path().join(name);
+            fs::write(&path, "before").unwrap();
+            let error = write_file(folder.path(), "tasks.csv", gzip, |out| {
+                out.write_all(&[b'x'; 100_000])?;
+                Err(io::ErrorKind::StorageFull.into())
+            })
+            .unwrap_err();
+            assert!(matches!(error, TraceError::Unwritable { .. }), "{error:?}");
+            assert!(error.help().contains("make room on that disk"), "{}", error.help());
+            assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no part is left");
+            write_file(folder.path(), "tasks.csv", gzip, |out| out.write_all(b"after")).unwrap();
+            assert_ne!(fs::read(&path).unwrap(), b"before");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no part is left");
+        }
+        let nowhere = Path::new("no/such/folder");
+        let error = write_file(nowhere, "tasks.csv", false, |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
 }

@@ -39,7 +39,15 @@ pub enum TraceError {
     /// The operating system refuses.
     #[error("{path}: {reason}")]
     Unreadable {
-        /// What was to be read or written.
+        /// What was to be read.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The operating system refuses to write.
+    #[error("{path} cannot be written: {reason}")]
+    Unwritable {
+        /// What was to be written; nothing of that name was left half done.
         path: String,
         /// The system's words.
         reason: String,
@@ -244,6 +252,10 @@ impl TraceError {
         match self {
             Self::Unreadable { .. } => {
                 "check that the path exists and may be read; built-in workloads are `builtin:NAME`"
+                    .into()
+            }
+            Self::Unwritable { .. } => {
+                "make room on that disk, or choose another folder that you may write to with --out"
                     .into()
             }
             Self::Damaged { .. } => {
