@@ -27,6 +27,8 @@ pub enum Rank {
     Withdrawal,
     /// Everything from the arrival stream, in the stream's order. Never in the agenda itself.
     Arrival,
+    /// Faults at time zero, once the nodes of that moment have joined.
+    FirstFault,
     /// Tasks that begin to run.
     Start,
     /// Wake-ups that the manager asked for.

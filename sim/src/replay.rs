@@ -87,8 +87,8 @@ impl<'a> Verifier<'a> {
 pub struct Counterfactual {
     /// The workload, in time order.
     pub arrivals: Vec<Arrival>,
-    /// Start-up times of the tasks that started.
-    pub startups: BTreeMap<TaskId, Span>,
+    /// Start-up times of the attempts that started.
+    pub startups: BTreeMap<(TaskId, u32), Span>,
     /// The journal's last moment.
     pub end: Instant,
     /// Tasks whose run time is not known and was taken from others: the mean over ended tasks of the
@@ -103,7 +103,6 @@ struct Seen {
     definition: u32,
     placed: Option<Instant>,
     started: Option<Instant>,
-    startup: Option<Span>,
     ran: Option<Span>,
     was_adopted: bool,
     was_cancelled: bool,
@@ -166,11 +165,13 @@ impl Counterfactual {
                 cancelled.push((at, task));
                 return;
             }
-            Event::TaskReported { task, report, .. } => {
+            Event::TaskReported { task, attempt, report } => {
                 let it = seen.entry(task).or_default();
                 match report {
                     Report::Started => {
-                        it.startup = it.placed.map(|placed| at.since(placed));
+                        if let Some(placed) = it.placed {
+                            self.startups.insert((task, attempt), at.since(placed));
+                        }
                         it.started = Some(at);
                     }
                     Report::Exited { .. } => it.ran = it.started.map(|started| at.since(started)),
@@ -197,9 +198,6 @@ impl Counterfactual {
             let id = task.submission.task;
             let Some(it) = seen.get(&id) else { continue };
             task.withdrawn = withdrawn.get(&id).copied();
-            if let Some(startup) = it.startup {
-                self.startups.insert(id, startup);
-            }
             let ran_on = it.started.is_some();
             task.lifetime = match (it.ran, by_definition.get(&task.submission.definition)) {
                 (Some(ran), _) => Some(ran),

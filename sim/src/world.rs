@@ -10,8 +10,9 @@ use cluster::id_map::IdMap;
 use cluster::ids::{NodeId, TaskId};
 use cluster::journal::Fingerprint;
 use cluster::manager::Manager;
+use cluster::nodes::NodeStatus;
 use cluster::observer::Observer;
-use cluster::rules::Rules;
+use cluster::rules::{Rules, Unfit};
 use cluster::scheduler::Scheduler;
 use cluster::state::State;
 use cluster::units::{Instant, Span};
@@ -27,8 +28,8 @@ pub struct Config {
     pub seed: u64,
     /// How long tasks take to start.
     pub startup: Startup,
-    /// Start-up times known from elsewhere (a journal); they go before the model.
-    pub known_startups: BTreeMap<TaskId, Span>,
+    /// Start-up times of single attempts known from elsewhere (a journal); they go before the model.
+    pub known_startups: BTreeMap<(TaskId, u32), Span>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// When the run stops. Without it, it goes on until nothing more can happen.
@@ -178,16 +179,31 @@ impl Life {
     }
 }
 
-/// Why a node is out of reach, as counts: it is up while both are nothing.
+/// Why a node is out of reach or takes nothing new: it is up, or ready, while there is no reason left.
 #[derive(Debug, Clone, Copy, Default)]
 struct Down {
     by_trace: bool,
     by_faults: u32,
+    drained_by_trace: bool,
+    drained_by_faults: u32,
 }
 
 impl Down {
     fn is_down(self) -> bool {
         self.by_trace || self.by_faults > 0
+    }
+
+    fn is_drained(self) -> bool {
+        self.drained_by_trace || self.drained_by_faults > 0
+    }
+
+    /// What the manager knows the node as.
+    fn status(self) -> NodeStatus {
+        match (self.is_down(), self.is_drained()) {
+            (true, _) => NodeStatus::Lost,
+            (false, true) => NodeStatus::Draining,
+            (false, false) => NodeStatus::Ready,
+        }
     }
 }
 
@@ -225,18 +241,18 @@ pub fn run(
         progress: Progress::default(),
         futures: 0,
         wakes: 0,
+        scripts: 0,
         returns: 0,
         idle: 0,
+        last_effect: Instant::ZERO,
         is_stopping: false,
     };
     for (number, scripted) in config.faults.scripted.iter().enumerate() {
         let number = u32::try_from(number).expect("fewer than 2^32 scripted faults");
-        let rank = match scripted.fault {
-            Fault::NodeLoss { .. } | Fault::ZoneOutage { .. } | Fault::Drain { .. } => {
-                Rank::NodeDown
-            }
-        };
-        world.agenda.push(scripted.at, rank, Todo::Script { number, begins: true });
+        // What happens at time zero happens to the nodes that join at time zero.
+        let is_first = scripted.at == Instant::ZERO;
+        let rank = if is_first { Rank::FirstFault } else { Rank::NodeDown };
+        world.schedule(scripted.at, rank, Todo::Script { number, begins: true });
     }
     world.run(stream)
 }
@@ -259,10 +275,14 @@ struct World<'a> {
     futures: u64,
     /// Wake-ups in the agenda.
     wakes: u64,
+    /// Scripted faults yet to begin.
+    scripts: u64,
     /// Ends of faults in the agenda.
     returns: u64,
     /// Wake-ups and ends of faults since a task was last placed or ended.
     idle: u64,
+    /// When a task was last placed or ended, or a node changed.
+    last_effect: Instant,
     /// The hooks said to stop: nothing more is begun.
     is_stopping: bool,
 }
@@ -276,7 +296,7 @@ impl World<'_> {
             let at = match (&next, todo) {
                 (Some(arrival), Some((at, _))) => arrival.at.min(at),
                 (Some(arrival), None) => arrival.at,
-                (None, Some(_)) if self.is_spent() => break,
+                (None, Some(_)) if self.is_spent(now) => break,
                 (None, Some((at, _))) => at,
                 (None, None) => break,
             };
@@ -314,13 +334,29 @@ impl World<'_> {
         Ok((outcome, self.manager.into_state()))
     }
 
-    /// Whether no task can be placed or end any more, though the agenda is not empty: only faults yet to
-    /// begin, and wake-ups and returns of nodes that lead to nothing, are left.
-    fn is_spent(&self) -> bool {
+    /// Whether nothing more can happen to any task, though the agenda is not empty.
+    ///
+    /// A task has something ahead of it while it starts, runs to an end of its own, or is to be withdrawn;
+    /// while it waits and a node may return or the manager will try again; and, even if it runs for ever,
+    /// while the script holds faults. Random faults never end: they count up to [`Config::until`], if
+    /// there is one, for as long as there is a task that they could hit.
+    fn is_spent(&self, now: Instant) -> bool {
+        if self.futures > 0 {
+            return false;
+        }
+        let state = self.manager.state();
+        let may_be_hit = self.scripts > 0 || self.config.until.is_some();
+        if state.task_count() > 0 && may_be_hit {
+            return false;
+        }
+        let tries_again = match self.config.rules.unfit {
+            // Whatever grew last, every task is tried again within the longest delay.
+            Unfit::Retry { max, .. } => self.wakes > 0 && now <= self.last_effect + max,
+            _ => self.wakes > 0,
+        };
         let patience = IDLE_MAX.max(4 * self.down.len() as u64);
-        let waits = self.manager.state().pending_count() > 0;
-        let may_place = waits && self.wakes + self.returns > 0 && self.idle < patience;
-        self.futures == 0 && !may_place
+        let waits = state.pending_count() > 0 && self.idle < patience;
+        !(waits && (tries_again || self.returns > 0))
     }
 
     /// Changes what is known of a task and keeps count of those that have something ahead of them.
@@ -427,23 +463,41 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            NodeEvent::Lost => {
-                let was_down = self.down[node.row()].is_down();
-                self.down[node.row()].by_trace = true;
-                if was_down { Ok(()) } else { self.handle(now, Event::Node { node, event }) }
-            }
-            NodeEvent::Returned => {
-                let was_down = self.down[node.row()].is_down();
-                self.down[node.row()].by_trace = false;
-                if was_down && self.down[node.row()].is_down() {
-                    return Ok(());
-                }
-                self.handle(now, Event::Node { node, event })
-            }
-            NodeEvent::Draining | NodeEvent::Updated(_) => {
-                self.handle(now, Event::Node { node, event })
-            }
+            NodeEvent::Lost => self.change(now, node, |it| it.by_trace = true),
+            NodeEvent::Returned => self.change(now, node, |it| {
+                it.by_trace = false;
+                it.drained_by_trace = false;
+            }),
+            NodeEvent::Draining => self.change(now, node, |it| it.drained_by_trace = true),
+            NodeEvent::Updated(_) => self.handle(now, Event::Node { node, event }),
         }
+    }
+
+    /// Changes why a node is away, and tells the manager what that makes of it. Reasons add up: a node is
+    /// back when the last of them is gone, and one that returns while it is to be drained is drained.
+    fn change(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        change: impl FnOnce(&mut Down),
+    ) -> Result<(), RunError> {
+        let down = &mut self.down[node.row()];
+        let before = down.status();
+        change(down);
+        let after = down.status();
+        if before == after {
+            return Ok(());
+        }
+        let events: &[NodeEvent] = match (before, after) {
+            (_, NodeStatus::Lost) => &[NodeEvent::Lost],
+            (NodeStatus::Lost, NodeStatus::Draining) => &[NodeEvent::Returned, NodeEvent::Draining],
+            (_, NodeStatus::Draining) => &[NodeEvent::Draining],
+            (_, NodeStatus::Ready) => &[NodeEvent::Returned],
+        };
+        for event in events {
+            self.handle(now, Event::Node { node, event: event.clone() })?;
+        }
+        Ok(())
     }
 
     /// Makes room for a zone, and for its random outages.
@@ -464,12 +518,14 @@ impl World<'_> {
 
     fn schedule(&mut self, at: Instant, rank: Rank, todo: Todo) {
         self.wakes += u64::from(matches!(todo, Todo::Wake));
+        self.scripts += u64::from(matches!(todo, Todo::Script { begins: true, .. }));
         self.returns += u64::from(todo.ends_a_fault());
         self.agenda.push(at, rank, todo);
     }
 
     fn happen(&mut self, now: Instant, todo: Todo) -> Result<(), RunError> {
         self.wakes -= u64::from(matches!(todo, Todo::Wake));
+        self.scripts -= u64::from(matches!(todo, Todo::Script { begins: true, .. }));
         self.returns -= u64::from(todo.ends_a_fault());
         self.idle += u64::from(matches!(todo, Todo::Wake) || todo.ends_a_fault());
         match todo {
@@ -547,11 +603,10 @@ impl World<'_> {
             }
             Fault::Drain { node } => {
                 let node = find(node)?;
-                let event = if begins { NodeEvent::Draining } else { NodeEvent::Returned };
-                if self.down[node.row()].is_down() {
-                    return Ok(());
-                }
-                self.handle(now, Event::Node { node, event })
+                self.change(now, node, |it| match begins {
+                    true => it.drained_by_faults += 1,
+                    false => it.drained_by_faults -= 1,
+                })
             }
             Fault::ZoneOutage { zone } => match nodes.zone_names().get(zone) {
                 Some(zone) => self.zone_outage(now, zone as usize, begins),
@@ -584,21 +639,11 @@ impl World<'_> {
     }
 
     fn fault_takes(&mut self, now: Instant, node: NodeId) -> Result<(), RunError> {
-        let was_down = self.down[node.row()].is_down();
-        self.down[node.row()].by_faults += 1;
-        if was_down {
-            Ok(())
-        } else {
-            self.handle(now, Event::Node { node, event: NodeEvent::Lost })
-        }
+        self.change(now, node, |it| it.by_faults += 1)
     }
 
     fn fault_returns(&mut self, now: Instant, node: NodeId) -> Result<(), RunError> {
-        self.down[node.row()].by_faults -= 1;
-        if self.down[node.row()].is_down() {
-            return Ok(());
-        }
-        self.handle(now, Event::Node { node, event: NodeEvent::Returned })
+        self.change(now, node, |it| it.by_faults -= 1)
     }
 
     fn handle(&mut self, now: Instant, event: Event) -> Result<(), RunError> {
@@ -632,17 +677,18 @@ impl World<'_> {
                 }
                 self.progress.ended += 1;
                 self.idle = 0;
+                self.last_effect = now;
             }
             Change::Placed { .. } => {
                 self.progress.placed += 1;
                 self.idle = 0;
+                self.last_effect = now;
             }
-            Change::Queued { .. }
-            | Change::Started { .. }
-            | Change::NodeReady { .. }
+            Change::NodeReady { .. }
             | Change::NodeDraining { .. }
             | Change::NodeLost { .. }
-            | Change::NodeUpdated { .. } => {}
+            | Change::NodeUpdated { .. } => self.last_effect = now,
+            Change::Queued { .. } | Change::Started { .. } => {}
         }
     }
 
@@ -669,7 +715,7 @@ impl World<'_> {
                         life.attempt = Some(attempt);
                         life.goes_on = true;
                     });
-                    let known = self.config.known_startups.get(&task).copied();
+                    let known = self.config.known_startups.get(&(task, attempt)).copied();
                     let takes = known.unwrap_or_else(|| {
                         self.config.startup.draw(self.config.seed, task, attempt)
                     });

@@ -344,8 +344,16 @@ impl Study {
         (PILOT_TASKS as f64 * factor.max(0.3)) as u64
     }
 
-    fn check(&self, tasks: u64) -> Vec<Result<String, String>> {
-        let batches = simulate(&self.system, tasks);
+    fn check(&self, mut tasks: u64) -> Vec<Result<String, String>> {
+        let mut batches = simulate(&self.system, tasks);
+        // The pilot may have been lucky. Only the length is judged here, never the agreement.
+        let is_short = |batches: &[Batch]| {
+            self.rows.iter().any(|it| 4.0 * measure(it, batches).1 > 0.02 * it.expected)
+        };
+        while is_short(&batches) && tasks < 2_000_000_000 {
+            tasks *= 2;
+            batches = simulate(&self.system, tasks);
+        }
         let judge = |row: &Row| {
             let (mean, error) = measure(row, &batches);
             let text = format!(

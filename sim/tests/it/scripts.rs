@@ -204,6 +204,80 @@ fn a_drained_node_keeps_what_it_runs() {
 }
 
 #[test]
+fn services_that_never_end_are_hit_by_faults_all_the_same() {
+    let forever = |config: &Config| {
+        let mut arrivals = big_and_small();
+        arrivals.truncate(4);
+        if let What::Task(task) = &mut arrivals[3].what {
+            task.lifetime = None;
+        }
+        story(config, arrivals)
+    };
+    let config =
+        Config { faults: scripted("node-loss:n0@5s+2s drain:n0@0s+3s"), ..Config::default() };
+    insta::assert_snapshot!(forever(&config), @r"
+        0s n0 joins: n0
+        0s d0 put: d0
+        0s d1 put: d1
+        0s n0 drains
+        1s t0 submitted
+        1s decide   hold t0 (no node is ready)
+        3s n0 returns
+        3s decide   start t0 on n0
+        3s t0 started
+        5s n0 lost
+        5s decide   hold t0 (no node is ready)
+        7s n0 returns
+        7s decide   start t0 on n0 #2
+        7s t0 #2 started
+    ");
+    let random = Some(sim::faults::RandomFaults {
+        node_losses_per_day: 2000.0,
+        node_repair_median: Span::from_secs(5),
+        node_repair_sigma: 0.5,
+        ..sim::faults::RandomFaults::default()
+    });
+    let faults = FaultPlan { scripted: vec![], random };
+    let config = Config { faults, until: Some(s(86_400)), ..Config::default() };
+    assert!(forever(&config).matches("n0 lost").count() > 1000, "faults go on to the end");
+}
+
+#[test]
+fn a_drain_outlives_the_loss_of_its_node() {
+    let config = Config {
+        faults: scripted("drain:n0@1500ms+20s node-loss:n0@5s+5s drain:n0@12s+1s"),
+        ..Config::default()
+    };
+    insta::assert_snapshot!(story(&config, big_and_small()), @r"
+        0s n0 joins: n0
+        0s d0 put: d0
+        0s d1 put: d1
+        1s t0 submitted
+        1s decide   start t0 on n0
+        1s t0 started
+        1.5s n0 drains
+        2s t1 submitted
+        2s decide   hold t1 (no node is ready)
+        3s t2 submitted
+        3s decide   hold t2 (no node is ready)
+        5s n0 lost
+        5s decide   hold t0 (no node is ready)
+        10s n0 returns
+        10s n0 drains
+        10s decide
+        21.5s n0 returns
+        21.5s decide   start t0 on n0 #2, start t2 on n0
+        21.5s t0 #2 started
+        21.5s t2 started
+        22.5s t2 exits 0
+        31.5s t0 #2 exits 0
+        31.5s decide   start t1 on n0
+        31.5s t1 started
+        41.5s t1 exits 0
+    ");
+}
+
+#[test]
 fn a_withdrawn_task_leaves_wherever_it_is() {
     let mut arrivals = big_and_small();
     for (at, when) in [(3, 5), (4, 4)] {
