@@ -52,6 +52,7 @@
 use crate::decimal::{self, Rounding};
 use crate::error::{self, TraceError};
 use crate::format::{Format, Request, Role, Sample};
+use crate::limits;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::{Draft, Workload};
 use cluster::demand::{Amounts, Demand, GpuAsk, Port, Protocol, Requirement};
@@ -317,14 +318,21 @@ impl Asked {
         match column {
             // Too fine a share of a core would change which tasks fit; a part of a byte does not.
             Column::Cpu(units) => {
-                self.amounts.cpu = MilliCpu(line.scaled(cell, "cpu", *units, Rounding::Exact)?);
+                self.amounts.cpu =
+                    MilliCpu(line.limited(cell, "cpu", *units, Rounding::Exact, limits::CPU)?);
             }
             Column::Memory(units) => {
-                self.amounts.memory =
-                    Bytes(line.scaled(cell, "memory", *units, Rounding::Nearest)?);
+                self.amounts.memory = Bytes(line.limited(
+                    cell,
+                    "memory",
+                    *units,
+                    Rounding::Nearest,
+                    limits::BYTES,
+                )?);
             }
             Column::Disk(units) => {
-                self.amounts.disk = Bytes(line.scaled(cell, "disk", *units, Rounding::Nearest)?);
+                self.amounts.disk =
+                    Bytes(line.limited(cell, "disk", *units, Rounding::Nearest, limits::BYTES)?);
             }
             Column::Gpus => {
                 let wanted = "a number of devices from 0 to 64";
@@ -416,7 +424,9 @@ fn read_task(
             }
             continue;
         }
-        let time = |field: &str, units: u64| line.scaled(cell, field, units, Rounding::Nearest);
+        let time = |field: &str, units: u64| {
+            line.limited(cell, field, units, Rounding::Nearest, limits::TIME)
+        };
         match column {
             Column::Name => name = cell.text,
             Column::Arrival(units) => row.at = Instant(time("arrival", *units)?),
@@ -530,7 +540,7 @@ fn read_node(
                 node.rank = Some(line.small(cell, "rank", "a whole number below 2^32")?);
             }
             Column::At(units) => {
-                at = Instant(line.scaled(cell, "at", *units, Rounding::Nearest)?);
+                at = Instant(line.limited(cell, "at", *units, Rounding::Nearest, limits::TIME)?);
                 at_cell = cell;
             }
             Column::Event => {

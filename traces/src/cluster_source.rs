@@ -1,9 +1,10 @@
 //! From the text a user gives to nodes: `uniform:1000,cpu=64,mem=256GiB`, a node list, `builtin:NAME`.
 
-use crate::decimal::{self, Rounding};
+use crate::decimal::{self, NotDecimal, Rounding};
 use crate::error::TraceError;
 use crate::format::{FormatOption, Options};
 use crate::generate;
+use crate::limits::{self, Limit};
 use crate::source::{self, PathSource};
 use crate::workload::Workload;
 use crate::zones::zone_name;
@@ -213,11 +214,8 @@ impl Uniform {
 
 /// Cores as thousandths: `64`, `0.5`.
 pub(crate) fn parse_cores(option: &str, found: &str) -> Result<u64, TraceError> {
-    decimal::parse(found, 1000, Rounding::Exact).map_err(|_| TraceError::BadOption {
-        option: option.into(),
-        found: found.into(),
-        wanted: "a number of cores such as 64 or 0.5",
-    })
+    let cores = decimal::parse(found, 1000, Rounding::Exact);
+    within(limits::CPU, cores, option, found, "a number of cores such as 64 or 0.5")
 }
 
 /// Sizes with a unit: `256GiB`, `512MiB`, `1.5TiB`, `64GB`, `1048576` (bytes).
@@ -237,11 +235,24 @@ pub(crate) fn parse_bytes(option: &str, found: &str) -> Result<u64, TraceError> 
         .iter()
         .find_map(|&(suffix, units)| Some((found.strip_suffix(suffix)?, units)))
         .unwrap_or((found, 1));
-    decimal::parse(number, units, Rounding::Nearest).map_err(|_| TraceError::BadOption {
-        option: option.into(),
-        found: found.into(),
-        wanted: "a size such as 256GiB, 512MiB or 64GB",
-    })
+    let size = decimal::parse(number, units, Rounding::Nearest);
+    within(limits::BYTES, size, option, found, "a size such as 256GiB, 512MiB or 64GB")
+}
+
+/// A number that was read, if it is one and not beyond the limit.
+pub(crate) fn within(
+    limit: Limit,
+    number: Result<u64, NotDecimal>,
+    option: &str,
+    found: &str,
+    wanted: &'static str,
+) -> Result<u64, TraceError> {
+    let wanted = match number {
+        Ok(number) if number <= limit.most => return Ok(number),
+        Ok(_) | Err(NotDecimal::TooLarge) => limit.wanted,
+        Err(_) => wanted,
+    };
+    Err(TraceError::BadOption { option: option.into(), found: found.into(), wanted })
 }
 
 #[cfg(test)]

@@ -206,6 +206,14 @@ pub enum TraceError {
         /// How many tasks are like that, this one included.
         count: u64,
     },
+    /// More than sums can hold.
+    #[error("the nodes have {sum} of {resource} together (in thousandths of a core, or bytes)")]
+    ClusterTooLarge {
+        /// Of what.
+        resource: Resource,
+        /// How much, in the smallest unit.
+        sum: u128,
+    },
     /// Zones are to follow a label that a node lacks.
     #[error("node {node:?} has no label {label:?}")]
     NoLabel {
@@ -292,6 +300,9 @@ impl TraceError {
                 "{count} such: give larger nodes or an over-commit factor, or say what to do with \
                  `--oversized drop` or `--oversized keep`"
             ),
+            Self::ClusterTooLarge { .. } => {
+                "give fewer or smaller nodes: together at most 2^63 of each resource".into()
+            }
             Self::NoLabel { known, .. } if known.is_empty() => {
                 "the nodes have no labels: use `by=hash`".into()
             }

@@ -30,6 +30,7 @@ use crate::card::Units;
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{Format, Request, Role, Sample};
+use crate::limits;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::Draft;
 use cluster::demand::{Amounts, Demand};
@@ -275,7 +276,12 @@ fn share(line: &Line<'_>, cell: Cell<'_>, field: &str) -> Result<u64, TraceError
 
 /// A time, which may not go back.
 fn read_time(line: &Line<'_>, cell: Cell<'_>, last: &mut u64) -> Result<Instant, TraceError> {
+    // The largest number of 63 bits stands for a time after the trace's end.
+    const AFTER_THE_END: u64 = i64::MAX as u64;
     let time = line.whole(cell, "time")?;
+    if time > limits::TIME.most && time != AFTER_THE_END {
+        return Err(line.bad(cell, "time", limits::TIME.wanted));
+    }
     if time < *last {
         return Err(TraceError::Backwards {
             place: line.place_of(cell),

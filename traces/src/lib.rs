@@ -26,6 +26,7 @@ pub mod error;
 pub mod format;
 pub mod generate;
 pub mod google_2011;
+mod limits;
 pub mod load;
 pub mod openb;
 pub mod orlib;

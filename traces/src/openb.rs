@@ -16,8 +16,10 @@
 //! scheduled waits until its deletion takes it back. The `multigpu` lists have five columns and no
 //! times: their pods arrive one per second, as in a static fill.
 
+use crate::decimal::Rounding;
 use crate::error::TraceError;
 use crate::format::{Format, FormatOption, Found, Request, Role, Sample, plain_name};
+use crate::limits;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::Draft;
 use cluster::demand::{Amounts, Demand, GpuAsk};
@@ -206,11 +208,8 @@ fn read_nodes(path: &Path, draft: &mut Draft) -> Result<(), TraceError> {
 }
 
 fn amounts(line: &Line<'_>, cpu: Cell<'_>, memory: Cell<'_>) -> Result<Amounts, TraceError> {
-    let mib = line.whole(memory, "memory_mib")?;
-    let bytes = mib
-        .checked_mul(1 << 20)
-        .ok_or_else(|| line.bad(memory, "memory_mib", "less than 2^44 MiB"))?;
-    let cpu = line.whole(cpu, "cpu_milli")?;
+    let bytes = line.limited(memory, "memory_mib", 1 << 20, Rounding::Exact, limits::BYTES)?;
+    let cpu = line.limited(cpu, "cpu_milli", 1, Rounding::Exact, limits::CPU)?;
     Ok(Amounts { cpu: MilliCpu(cpu), memory: Bytes(bytes), disk: Bytes(0) })
 }
 
@@ -302,7 +301,7 @@ fn moment(line: &Line<'_>, cell: Cell<'_>, field: &str) -> Result<Option<Instant
     if cell.text.is_empty() {
         return Ok(None);
     }
-    let micros = line.scaled(cell, field, 1_000_000, crate::decimal::Rounding::Exact)?;
+    let micros = line.limited(cell, field, 1_000_000, Rounding::Exact, limits::TIME)?;
     Ok(Some(Instant(micros)))
 }
 

@@ -12,6 +12,7 @@ use crate::card::Units;
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{Format, FormatOption, Request, Role, Sample};
+use crate::limits;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::Draft;
 use cluster::demand::{Amounts, Demand};
@@ -135,13 +136,13 @@ fn walk(path: &Path, visit: &mut dyn FnMut(Part<'_>)) -> Result<(), TraceError> 
         let &[capacity, count, best] = &head[..] else {
             return Err(line.columns("orlib (capacity, items, best)", head.len(), 3));
         };
-        let capacity = line.scaled(capacity, "capacity", 1000, Rounding::Exact)?;
+        let capacity = line.limited(capacity, "capacity", 1000, Rounding::Exact, limits::CPU)?;
         let count: u32 = line.small(count, "items", "a number of items below 2^32")?;
         let best = line.whole(best, "best")?;
         visit(Part::Head { name: &name, capacity, count: count.into(), best });
         for number in 0..u64::from(count) {
             let line = lines.next_filled()?.ok_or_else(|| ends("items of the last instance"))?;
-            let size = line.scaled(single(&line)?, "size", 1000, Rounding::Exact)?;
+            let size = line.limited(single(&line)?, "size", 1000, Rounding::Exact, limits::CPU)?;
             visit(Part::Item { name: &name, size, number, line: line.number });
         }
     }

@@ -1,11 +1,13 @@
 //! From the text a user gives to a workload: `PATH`, `FORMAT:PATH?key=value&…`, `builtin:NAME`.
 
 use crate::card::Card;
+use crate::cluster_source::within;
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{
     COMMON_OPTIONS, Format, FormatOption, Found, Options, Request, Role, Sample, plain_name,
 };
+use crate::limits;
 use crate::transform::{self, TimeScale};
 use crate::workload::{Draft, Oversized, Workload};
 use crate::zones::Zones;
@@ -203,11 +205,8 @@ pub fn parse_duration_us(option: &str, found: &str) -> Result<u64, TraceError> {
         .iter()
         .find_map(|&(suffix, units)| Some((found.strip_suffix(suffix)?, units)))
         .unwrap_or((found, 1_000_000));
-    decimal::parse(number, units, Rounding::Exact).map_err(|_| TraceError::BadOption {
-        option: option.into(),
-        found: found.into(),
-        wanted: "a time such as 90, 1.5s, 90m, 6h or 2d",
-    })
+    let time = decimal::parse(number, units, Rounding::Exact);
+    within(limits::TIME, time, option, found, "a time such as 90, 1.5s, 90m, 6h or 2d")
 }
 
 /// Reads a workload: finds the format, reads its files, applies `options`, fills the card.
@@ -229,6 +228,7 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Workload, TraceErr
         }
     };
     transform::apply(&mut workload, &options)?;
+    workload.check_sums()?;
     if workload.task_count() == 0 {
         return Err(TraceError::Empty { path: source.to_string(), wanted: "tasks" });
     }

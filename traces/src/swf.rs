@@ -21,6 +21,7 @@
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{Format, FormatOption, Request, Role, Sample};
+use crate::limits;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::Draft;
 use cluster::demand::{Amounts, Demand};
@@ -192,20 +193,20 @@ impl<'a> Job<'a> {
             return Err(line.bad(*cell, "field", "a number"));
         }
         // Unknown is -1; anything else below zero is as good as unknown.
-        let known = |at: usize, name: &str, units: u64| {
+        let known = |at: usize, name: &str, units: u64, limit| {
             if decimal::is_negative(cells[at].text) {
                 Ok(None)
             } else {
-                line.scaled(cells[at], name, units, Rounding::Down).map(Some)
+                line.limited(cells[at], name, units, Rounding::Down, limit).map(Some)
             }
         };
         const SECOND: u64 = 1_000_000;
-        let submit = known(1, "submit time", SECOND)?;
-        let run = known(3, "run time", SECOND)?;
-        let allocated = known(4, "processors", 1)?.filter(|&it| it > 0);
-        let requested = known(7, "processors requested", 1)?.filter(|&it| it > 0);
-        let estimate = known(8, "time requested", SECOND)?.filter(|&it| it > 0);
-        let memory = known(9, "memory requested", 1 << 10)?.unwrap_or(0);
+        let submit = known(1, "submit time", SECOND, limits::TIME)?;
+        let run = known(3, "run time", SECOND, limits::TIME)?;
+        let allocated = known(4, "processors", 1, limits::CPU)?.filter(|&it| it > 0);
+        let requested = known(7, "processors requested", 1, limits::CPU)?.filter(|&it| it > 0);
+        let estimate = known(8, "time requested", SECOND, limits::TIME)?.filter(|&it| it > 0);
+        let memory = known(9, "memory requested", 1 << 10, limits::BYTES)?.unwrap_or(0);
         let Some(submit) = submit else { return Ok(Err("submit time unknown")) };
         let Some(run) = run else { return Ok(Err("run time unknown")) };
         let Some(processors) = allocated.or(requested) else {
@@ -214,6 +215,10 @@ impl<'a> Job<'a> {
         if processors > PROCESSORS_MAX {
             let cell = cells[if allocated.is_some() { 4 } else { 7 }];
             return Err(line.bad(cell, "processors", "at most a million"));
+        }
+        // The largest job asks for this on all its processors together.
+        if memory.saturating_mul(processors) > limits::BYTES.most {
+            return Err(line.bad(cells[9], "memory requested", limits::BYTES.wanted));
         }
         let id = cells[0].text;
         let (submit, run, estimate) = (Instant(submit), Span(run), estimate.map(Span));

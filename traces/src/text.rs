@@ -2,6 +2,7 @@
 
 use crate::decimal::{self, NotDecimal, Rounding};
 use crate::error::{Place, TraceError};
+use crate::limits::Limit;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -218,6 +219,22 @@ impl<'a> Line<'a> {
     ) -> Result<T, TraceError> {
         let number = self.whole(cell, field)?;
         T::try_from(number).map_err(|_| self.bad(cell, field, wanted))
+    }
+
+    /// A decimal number times `units`, of at most `limit`.
+    pub(crate) fn limited(
+        &self,
+        cell: Cell<'_>,
+        field: &str,
+        units: u64,
+        rounding: Rounding,
+        limit: Limit,
+    ) -> Result<u64, TraceError> {
+        match decimal::parse(cell.text, units, rounding) {
+            Ok(number) if number <= limit.most => Ok(number),
+            Ok(_) | Err(NotDecimal::TooLarge) => Err(self.bad(cell, field, limit.wanted)),
+            Err(_) => self.scaled(cell, field, units, rounding),
+        }
     }
 
     /// A decimal number times `units`.

@@ -2,6 +2,8 @@
 
 use crate::card::Card;
 use crate::error::{self, Place, TraceError};
+use crate::limits;
+use crate::load;
 use crate::zones::Zones;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
 use cluster::demand::{Demand, Requirement, Resource, TaskDefinition};
@@ -419,12 +421,36 @@ impl Workload {
     /// Replaces all that happens to nodes.
     pub(crate) fn set_timeline(&mut self, timeline: Timeline) -> Result<(), TraceError> {
         self.timeline = timeline;
+        self.check_sums()?;
         self.card.zones = None;
         if let Some(zones) = self.zones.clone() {
             self.apply_zones(&zones)?;
         }
         self.resolve_residents();
         self.measure();
+        Ok(())
+    }
+
+    /// Refuses nodes whose amounts together, each at its largest, are beyond what sums are made in.
+    pub(crate) fn check_sums(&self) -> Result<(), TraceError> {
+        let mut largest: Vec<[u64; 4]> = Vec::new();
+        for (_, node, event) in &self.timeline {
+            match event {
+                NodeEvent::Joined(spec) => largest.push(load::node_totals(&spec.capacity)),
+                NodeEvent::Updated(capacity) => {
+                    let now = load::node_totals(capacity);
+                    let most = &mut largest[node.row()];
+                    *most = std::array::from_fn(|row| most[row].max(now[row]));
+                }
+                _ => {}
+            }
+        }
+        for resource in Resource::ALL {
+            let sum: u128 = largest.iter().map(|it| u128::from(it[resource.row()])).sum();
+            if sum > limits::SUM_MAX {
+                return Err(TraceError::ClusterTooLarge { resource, sum });
+            }
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;
 use std::io::Write;
+use traces::cluster_source::ClusterSource;
 use traces::error::TraceError;
 
 /// Reads a file of this text; `want` must be in the error's text, its place `line:column` if given.
@@ -36,7 +37,11 @@ fn bayplan_tasks() {
     tasks("id,arrival_s,cpu_cores\na,0,two\n", 2, "cpu is \"two\", which is not a number");
     tasks("id,arrival_s,cpu_cores\na,0,-1\n", 2, "at least 0");
     tasks("id,arrival_s,cpu_cores\na,0,0.0001\n", 2, "more digits");
-    tasks("id,arrival_s,cpu_cores\na,0,99999999999999999999\n", 2, "64 bits");
+    tasks("id,arrival_s,cpu_cores\na,0,99999999999999999999\n", 2, "10^9 cores");
+    tasks("id,arrival_s\na,100000000000.000001\n", 2, "at most 10^17 microseconds");
+    tasks("id,arrival_s,duration_us\na,0,100000000000000001\n", 2, "at most 10^17 microseconds");
+    tasks("id,arrival_s,cpu_milli\na,0,1000000000001\n", 2, "at most 10^9 cores");
+    tasks("id,arrival_s,mem_bytes\na,0,9007199254740993\n", 2, "at most 2^53 bytes");
     tasks("id,arrival_s,cpu_cores\na,0\n", 2, "2 columns where the header line has 3");
     tasks("id,arrival_s,cpu_cores\na,0,1,2\n", 2, "4 columns");
     tasks("id,arrival_s,cpu_cors\na,0,1\n", 1, "did you mean cpu_cores?");
@@ -80,6 +85,27 @@ fn bayplan_nodes() {
 }
 
 #[test]
+fn what_is_just_within_the_limits_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.csv");
+    let row = "a,100000000000,1000000000,9007199254740992";
+    fs::write(&path, format!("id,arrival_s,cpu_cores,mem_bytes\n{row}\n")).unwrap();
+    assert_eq!(read(&path.display().to_string()).unwrap().task_count(), 1);
+}
+
+#[test]
+fn a_cluster_that_no_sum_can_hold_is_refused() {
+    let mut workload = read("builtin:small?tasks=50").unwrap();
+    let mut set = |text: &str| workload.set_cluster_from(&ClusterSource::parse(text)?);
+    set("uniform:1024,cpu=1,mem=8388608GiB").unwrap();
+    let error = set("uniform:1025,cpu=1,mem=8388608GiB").unwrap_err();
+    let text = format!("{error}; {}", error.help());
+    assert!(text.contains("9232379236109516800 of memory"), "{text}");
+    let error = set("uniform:1,cpu=1,mem=8388609GiB").unwrap_err();
+    assert!(error.to_string().contains("at most 2^53 bytes"), "{error}");
+}
+
+#[test]
 fn openb_lists() {
     let head = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\n";
     let pods = |rest: &str, line, want: &str| {
@@ -90,7 +116,7 @@ fn openb_lists() {
     pods("p,1,1,99,0,,LS,Running,0,1,0\n", 2, "0 to 64");
     pods("p,1,1,1,2000,,LS,Running,0,1,0\n", 2, "0 to 1000");
     pods("p,1,1,1,100,,LS,Running,,1,0\n", 2, "a time in seconds");
-    pods("p,1,99999999999999999,1,100,,LS,Running,0,1,0\n", 2, "2^44");
+    pods("p,1,99999999999999999,1,100,,LS,Running,0,1,0\n", 2, "2^53");
     pods("", 0, "holds no tasks");
 }
 

@@ -52,7 +52,7 @@ prop_compose! {
     fn demands()(
         cpu in 0..100_000u64,
         memory in any::<u32>(),
-        disk in prop_oneof![Just(0), any::<u64>().prop_map(|it| it >> 2)],
+        disk in prop_oneof![Just(0), any::<u64>().prop_map(|it| it >> 11)],
         count in 0..4u16,
         milli in 0..=1000u32,
         models in prop::collection::btree_set("[A-Z][0-9a-z -]{0,3}[a-z]", 0..3),
@@ -98,7 +98,7 @@ prop_compose! {
         group in prop::option::of(0..3u32),
         service in any::<bool>(),
         priority in any::<i32>(),
-        lifetime in prop::option::of(any::<u64>().prop_map(|it| it >> 1)),
+        lifetime in prop::option::of(0..=100_000_000_000_000_000u64),
         estimate in prop::option::of(0..1_000_000_000u64),
         patience in prop::option::of(0..1_000_000_000u64),
         resident in prop::option::of(0..2u32),
