@@ -8,10 +8,16 @@
 //!   of a metric are corrected together after Holm (S. Holm, Scandinavian Journal of Statistics 6, 1979)
 //!   and each policy's corrected interval is that of its step. A policy is behind only if that interval
 //!   leaves out zero.
-//! * Durations and ratios are compared as ratios: the paired t-test is on the differences of logarithms,
-//!   where all paired values are above zero. Waits spread over orders of magnitude from seed to seed, and
-//!   a policy that waits a hundred times as long under every seed is behind, though the differences in
-//!   seconds have an interval that no three seeds can keep off zero. Intervals of means stay in seconds.
+//! * Durations are compared as ratios of (1 s + value): the paired t-test is on the differences of
+//!   logarithms. Waits spread over orders of magnitude from seed to seed, and a policy that waits a
+//!   hundred times as long under every seed is behind, though the differences in seconds have an interval
+//!   that no three seeds can keep off zero. The second is added so that a wait of zero can be compared
+//!   and differences far below a second do not count as factors. Slowdowns are compared as ratios of the
+//!   values, which are above zero. Intervals of means stay in seconds.
+//! * A policy whose mean over the shared seeds is less than 0.05 % of the larger of the two away from the
+//!   best one's is level with it, however surely they differ: nobody would see it.
+//! * With several seeds, a policy that shares fewer than two of them with the best (a run that was
+//!   stopped) is not compared: nothing is known of the spread.
 //! * The best policy is the one with the best mean over the same seeds. Choosing it and testing against
 //!   it on the same data makes the test somewhat bold when many policies are nearly equal; more seeds
 //!   are the remedy.
@@ -26,6 +32,9 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Chance of calling a difference where there is none, over all policies of one metric.
 pub const ALPHA: f64 = 0.05;
+
+/// Means closer than this share of the larger are level.
+pub const LEVEL: f64 = 5e-4;
 
 /// Which run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,12 +99,13 @@ pub struct Cell {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// There is nothing to rank: no value, no good direction, one policy, or all alike.
+    /// There is nothing to rank: no value, no good direction, one policy, all alike, or too few seeds
+    /// shared with the best.
     #[default]
     Unranked,
     /// Best mean.
     Best,
-    /// Not told apart from the best by these seeds, or equal to it.
+    /// Not told apart from the best by these seeds, or less than [`LEVEL`] away from it.
     Tied,
     /// Worse than the best, beyond the spread of seeds (or, with one seed, on this one input).
     Behind,
@@ -110,14 +120,15 @@ pub struct Difference {
     pub mean: f64,
     /// Half of its 95 % t-interval; `None` below two pairs.
     pub ci95_half: Option<f64>,
-    /// Geometric mean of the value over the best policy's, where they were compared as ratios.
+    /// Where they were compared as ratios, the geometric mean of the value over the best policy's; of
+    /// durations, of (1 s + value) over (1 s + the best policy's).
     pub ratio: Option<f64>,
     /// Half of the interval of what was compared (differences, or of logarithms for ratios) at the level
     /// of its Holm step.
     pub corrected_half: Option<f64>,
     /// Two-sided p-value, corrected after Holm.
     pub p_holm: Option<f64>,
-    /// Whether it is beyond the spread of seeds.
+    /// Whether it is beyond the spread of seeds, and not level.
     pub separates: bool,
 }
 
@@ -125,11 +136,11 @@ pub struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// No value, no good direction, or one policy only.
+    /// No value, no good direction, one policy only, or none that shares enough seeds with the best.
     NotRanked,
     /// All policies have the same value under every seed.
     Equal,
-    /// They differ, but not beyond the spread of seeds.
+    /// They differ, but not beyond the spread of seeds, or by less than [`LEVEL`].
     NoDifference,
     /// At least one policy is behind the best beyond the spread of seeds.
     Separated,
@@ -295,13 +306,19 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
         return MetricRow { column, cells, best: None, outcome: Outcome::Equal };
     }
 
+    let seeds = values[best].len();
+    let fewest = if seeds == 1 || is_exact { 1 } else { 2 };
     let mut differences: Vec<(usize, Paired)> = Vec::new();
     for (row, of_policy) in values.iter().enumerate() {
         if row != best
             && let Some(it) = Paired::new(of_policy, &values[best], Scale::of(column.unit))
+            && it.n >= fewest
         {
             differences.push((row, it));
         }
+    }
+    if differences.is_empty() {
+        return MetricRow { column, cells, best: None, outcome: Outcome::NotRanked };
     }
     // Holm: smallest p first, each against its own level; the first that fails stops the rest.
     differences.sort_by(|a, b| a.1.p.total_cmp(&b.1.p).then(a.0.cmp(&b.0)));
@@ -321,7 +338,7 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
             None => false,
         };
         stopped |= !beyond && !is_exact;
-        let separates = beyond && !stopped;
+        let separates = beyond && !stopped && !paired.is_level;
         cells[*row].difference = Some(Difference {
             n: paired.n,
             mean: paired.plain.mean,
@@ -332,7 +349,7 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
             separates,
         });
         cells[*row].standing = match paired.n {
-            1 if paired.plain.mean == 0.0 => Standing::Tied,
+            _ if paired.is_level => Standing::Tied,
             1 => Standing::Behind,
             _ if separates => Standing::Behind,
             _ => Standing::Tied,
@@ -341,10 +358,10 @@ fn compare(column: Column, values: &[Vec<Option<f64>>], is_exact: bool) -> Metri
     cells[best].standing = Standing::Best;
     let any_behind = cells.iter().any(|it| it.standing == Standing::Behind);
     let outcome = match () {
-        _ if most == 1 => Outcome::OneSeed,
+        _ if !any_behind => Outcome::NoDifference,
+        _ if seeds == 1 => Outcome::OneSeed,
         _ if is_exact => Outcome::Exact,
-        _ if any_behind => Outcome::Separated,
-        _ => Outcome::NoDifference,
+        _ => Outcome::Separated,
     };
     MetricRow { column, cells, best: Some(best), outcome }
 }
@@ -359,6 +376,11 @@ fn is_same_row(a: &[Option<f64>], b: &[Option<f64>]) -> bool {
 
 fn is_same(a: f64, b: f64) -> bool {
     (a - b).abs() <= SAME * a.abs().max(b.abs())
+}
+
+/// Whether nobody would see the difference.
+pub(crate) fn is_level(a: f64, b: f64) -> bool {
+    a == b || (a - b).abs() < LEVEL * a.abs().max(b.abs())
 }
 
 /// Mean, spread and interval of one policy's values.
@@ -401,16 +423,32 @@ fn student(n: usize) -> Option<StudentsT> {
 enum Scale {
     /// By what they differ.
     Plain,
-    /// By what they differ in logarithms.
+    /// By what they differ in logarithms, where all are above zero.
     Ratio,
+    /// By what they differ in logarithms, a second added.
+    Duration,
 }
+
+/// Added to durations before they are compared as ratios.
+const SECOND_US: f64 = 1e6;
 
 impl Scale {
     fn of(unit: Unit) -> Self {
         match unit {
-            Unit::Us | Unit::Ratio => Self::Ratio,
+            Unit::Us => Self::Duration,
+            Unit::Ratio => Self::Ratio,
             Unit::Share | Unit::Tasks | Unit::Nodes | Unit::Times => Self::Plain,
         }
+    }
+
+    /// What is compared instead of a value; `None` for the value itself.
+    fn logarithm(self, value: f64) -> Option<f64> {
+        let shifted = match self {
+            Self::Plain => return None,
+            Self::Ratio => value,
+            Self::Duration => SECOND_US + value,
+        };
+        (shifted > 0.0).then(|| shifted.ln())
     }
 }
 
@@ -418,9 +456,11 @@ impl Scale {
 struct Paired {
     n: usize,
     plain: Differences,
-    /// Of logarithms, if values are compared so and all are above zero.
+    /// Of logarithms, if values are compared so and all have one.
     log: Option<Differences>,
     p: f64,
+    /// Whether the means over the shared seeds are level.
+    is_level: bool,
 }
 
 /// Mean and spread of differences.
@@ -470,13 +510,14 @@ impl Paired {
             .filter_map(|(value, best)| Some(((*value)?, (*best)?)))
             .collect();
         let plain = Differences::new(&pairs)?;
-        let can_be_ratios =
-            scale == Scale::Ratio && pairs.iter().all(|it| it.0 > 0.0 && it.1 > 0.0);
-        let logs: Vec<(f64, f64)> = pairs.iter().map(|it| (it.0.ln(), it.1.ln())).collect();
-        let log = if can_be_ratios { Differences::new(&logs) } else { None };
+        let logs: Option<Vec<(f64, f64)>> =
+            pairs.iter().map(|it| Some((scale.logarithm(it.0)?, scale.logarithm(it.1)?))).collect();
+        let log = logs.and_then(|it| Differences::new(&it));
         let n = pairs.len();
         let p = log.unwrap_or(plain).p(n);
-        Some(Self { n, plain, log, p })
+        let mean_of_best = pairs.iter().map(|it| it.1).sum::<f64>() / n as f64;
+        let is_level = is_level(mean_of_best + plain.mean, mean_of_best);
+        Some(Self { n, plain, log, p, is_level })
     }
 
     /// What the test is on.
@@ -526,19 +567,72 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_compared_as_ratios() {
+    fn durations_and_slowdowns_are_compared_as_ratios() {
         // Under every seed about a hundred times as long, but no two seeds alike.
-        let values: [&[f64]; 2] = [&[1.0, 30.0, 6.0], &[110.0, 2800.0, 640.0]];
+        let values: [&[f64]; 2] = [&[1e6, 30e6, 6e6], &[110e6, 2800e6, 640e6]];
         let of = |unit| row_of(Column::new("x", unit, Better::Lower, "x", "x"), &values);
+        let ratio = |row: &MetricRow| row.cells[1].difference.unwrap().ratio.unwrap();
         let waits = of(Unit::Us);
         assert_eq!(standings(&waits), [Standing::Best, Standing::Behind]);
-        let ratio = waits.cells[1].difference.unwrap().ratio.unwrap();
-        assert!((100.0..110.0).contains(&ratio), "{ratio}");
+        // Of (1 s + value): 111 / 2, 2801 / 31 and 641 / 7.
+        let want = (111.0 / 2.0 * 2801.0 / 31.0 * 641.0 / 7.0f64).cbrt();
+        assert!((ratio(&waits) - want).abs() < 1e-9);
+        let slowdowns = of(Unit::Ratio);
+        assert_eq!(standings(&slowdowns), [Standing::Best, Standing::Behind]);
+        let want = (110.0 * 2800.0 / 30.0 * 640.0 / 6.0f64).cbrt();
+        assert!((ratio(&slowdowns) - want).abs() < 1e-9);
         assert_eq!(standings(&of(Unit::Share)), [Standing::Best, Standing::Tied]);
-        // A zero has no logarithm.
-        let zero: [&[f64]; 2] = [&[0.0, 30.0, 6.0], &[110.0, 2800.0, 640.0]];
-        let row = row_of(Column::new("x", Unit::Us, Better::Lower, "x", "x"), &zero);
-        assert_eq!(row.cells[1].difference.unwrap().ratio, None);
+    }
+
+    #[test]
+    fn a_wait_of_zero_is_compared_as_a_ratio_too() {
+        let values: [&[f64]; 2] = [&[0.0, 30e6, 6e6], &[110e6, 2800e6, 640e6]];
+        let row = row_of(Column::new("x", Unit::Us, Better::Lower, "x", "x"), &values);
+        assert!(row.cells[1].difference.unwrap().ratio.is_some());
+        assert_eq!(standings(&row), [Standing::Best, Standing::Behind]);
+    }
+
+    #[test]
+    fn differences_that_nobody_sees_make_no_leader() {
+        let seen = |values: &[&[f64]]| {
+            let it = row(values, Better::Lower);
+            (it.outcome, standings(&it))
+        };
+        let tied = vec![Standing::Best, Standing::Tied];
+        let behind = vec![Standing::Best, Standing::Behind];
+        assert_eq!(seen(&[&[1.0], &[1.0004]]), (Outcome::NoDifference, tied.clone()));
+        assert_eq!(seen(&[&[1.0], &[1.0006]]), (Outcome::OneSeed, behind.clone()));
+        // Surely different, from seed to seed by the same.
+        let small = seen(&[&[1.0, 2.0, 3.0], &[1.0002, 2.0002, 3.0002]]);
+        assert_eq!(small, (Outcome::NoDifference, tied.clone()));
+        let large = seen(&[&[1.0, 2.0, 3.0], &[1.002, 2.002, 3.002]]);
+        assert_eq!(large, (Outcome::Separated, behind.clone()));
+        let exact = |other: f64| {
+            let column = Column::new("x", Unit::Share, Better::Lower, "x", "x");
+            let it = compare(column, &[vec![Some(1.0); 2], vec![Some(other); 2]], true);
+            (it.outcome, standings(&it))
+        };
+        assert_eq!(exact(1.0004), (Outcome::NoDifference, tied));
+        assert_eq!(exact(1.0006), (Outcome::Exact, behind));
+    }
+
+    #[test]
+    fn too_few_shared_seeds_allow_no_claim() {
+        let column = || Column::new("x", Unit::Share, Better::Lower, "x", "x");
+        let stopped = vec![Some(9.0), None, None];
+        let whole = vec![Some(5.0), Some(6.0), Some(7.0)];
+        let it = compare(column(), &[whole.clone(), stopped.clone()], false);
+        assert_eq!((it.outcome, it.best), (Outcome::NotRanked, None));
+        assert_eq!(standings(&it), [Standing::Unranked; 2]);
+        assert_eq!(it.cells[1].difference, None);
+        let third = vec![Some(8.0), Some(9.0), Some(10.1)];
+        let it = compare(column(), &[whole, stopped.clone(), third], false);
+        assert_eq!(it.outcome, Outcome::Separated);
+        assert_eq!(standings(&it), [Standing::Best, Standing::Unranked, Standing::Behind]);
+        // One value each, of several seeds.
+        let other = vec![Some(1.0), None, None];
+        let it = compare(column(), &[other, stopped], false);
+        assert_eq!((it.outcome, it.best), (Outcome::NotRanked, None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Entry;
 use super::chart::{LABEL_SIZE, Sheet, WIDTH};
 use super::scene::{Anchor, Color, Scene, Stroke, fitted, text_width};
 use crate::column::{Better, Unit};
-use crate::comparison::{Comparison, MetricRow, Standing};
+use crate::comparison::{Comparison, LEVEL, MetricRow, Standing, is_level};
 use crate::number::Scale;
 
 pub(super) const ENTRY: Entry =
@@ -16,6 +16,12 @@ const HEAD: f64 = 50.0;
 /// Darkest cell; light enough for dark text.
 const SHADE: Color = Color(0xE6, 0x9F, 0x00);
 
+/// How far a cell goes towards it.
+const DARKEST: f64 = 0.85;
+
+/// Difference of shares from which a cell is darkest; of other values, twice the best.
+const FULL_SHARE: f64 = 0.2;
+
 fn draw(comparison: &Comparison) -> Scene {
     let rows: Vec<&MetricRow> =
         comparison.headlines().filter(|it| it.column.better != Better::Neither).collect();
@@ -23,8 +29,8 @@ fn draw(comparison: &Comparison) -> Scene {
     let note = if !any_ranked {
         "Nothing is ranked: there is one policy, or all have the same values."
     } else {
-        "Darker is worse, white is best (darkest in its column: the worst). * best mean, = not \
-                told apart from it. Small: how far from the best."
+        "Darker is further from the best mean: full at twice as bad, for shares at 20 percentage \
+         points. * best mean, = not told apart from it, whatever the shade. Small: how far from it."
     };
     let policies = comparison.policies();
     let height = HEAD + ROW * policies.len() as f64 + 8.0;
@@ -72,10 +78,7 @@ fn head(scene: &mut Scene, row: &MetricRow, middle: f64, top: f64, width: f64) {
 
 fn column(scene: &mut Scene, row: &MetricRow, (x, top, width): (f64, f64, f64)) {
     let scale = Scale::of_row(row);
-    let means = || row.cells.iter().filter_map(|it| it.mean);
-    let (low, high) =
-        (means().fold(f64::INFINITY, f64::min), means().fold(f64::NEG_INFINITY, f64::max));
-    let best = if row.column.better == Better::Higher { high } else { low };
+    let best = row.best.and_then(|it| row.cells[it].mean);
     for (it, cell) in row.cells.iter().enumerate() {
         let y = top + ROW * it as f64;
         let middle = x + width / 2.0;
@@ -83,12 +86,8 @@ fn column(scene: &mut Scene, row: &MetricRow, (x, top, width): (f64, f64, f64)) 
             scene.text((middle, y + ROW / 2.0), "–", LABEL_SIZE, Anchor::Middle, Color::GREY);
             continue;
         };
-        // Policies that are not told apart from the best are not shaded as if they were.
-        let is_level = matches!(cell.standing, Standing::Best | Standing::Tied);
-        let distance = if high > low { (mean - best).abs() / (high - low) } else { 0.0 };
-        let share = if is_level { 0.0 } else { 0.12 + 0.73 * distance };
-        let share = if row.best.is_none() { 0.0 } else { share };
-        let fill = Color::WHITE.mix(SHADE, share);
+        let share = best.map_or(0.0, |best| darkness(row, best, mean, scale));
+        let fill = Color::WHITE.mix(SHADE, DARKEST * share);
         scene.rect(x + 1.0, y + 1.0, width - 2.0, ROW - 2.0, fill);
         let corners = [(1.0, 1.0), (width - 1.0, 1.0), (width - 1.0, ROW - 1.0), (1.0, ROW - 1.0)];
         let edge: Vec<(f64, f64)> =
@@ -99,12 +98,32 @@ fn column(scene: &mut Scene, row: &MetricRow, (x, top, width): (f64, f64, f64)) 
             Standing::Tied => " =",
             _ => "",
         };
-        let apart = relative(row, best, mean, scale);
+        let apart = best.map_or_else(String::new, |best| relative(row, best, mean, scale));
         let text = format!("{}{sign}", scale.bare(mean));
         let high = if apart.is_empty() { ROW / 2.0 } else { 13.0 };
         scene.text((middle, y + high), text, LABEL_SIZE + 0.5, Anchor::Middle, Color::INK);
         scene.text((middle, y + 27.0), apart, LABEL_SIZE - 2.0, Anchor::Middle, Color::INK);
     }
+}
+
+/// How far a cell's colour goes, from 0 to 1: by what the distance means, not by the other policies.
+fn darkness(row: &MetricRow, best: f64, mean: f64, scale: Scale) -> f64 {
+    let is_worse = if row.column.better == Better::Higher { mean < best } else { mean > best };
+    let is_share = row.column.unit == Unit::Share;
+    let is_unseen = match is_share {
+        true => (mean - best).abs() < LEVEL,
+        false => is_level(mean, best),
+    };
+    if !is_worse || is_unseen || scale.bare(mean) == scale.bare(best) {
+        return 0.0;
+    }
+    if is_share {
+        return ((mean - best).abs() / FULL_SHARE).min(1.0);
+    }
+    let (small, large) = (mean.min(best), mean.max(best));
+    // Beside a zero every value is many times as much; of durations one second is nothing to speak of.
+    let small = if small == 0.0 && row.column.unit == Unit::Us { 1e6 } else { small };
+    if small <= 0.0 { 1.0 } else { (large / small - 1.0).clamp(0.0, 1.0) }
 }
 
 /// How far from the best: percentage points for shares, else a factor or a difference.

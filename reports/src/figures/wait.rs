@@ -46,7 +46,7 @@ fn draw(comparison: &Comparison) -> Scene {
     let (Some(shortest), Some(longest)) = (shortest, longest) else {
         let mut sheet = Sheet::new(comparison, ENTRY.title, 60.0, false, &note);
         sheet.nothing(match longest {
-            Some(_) => "Under every policy every task was placed the moment it was submitted.",
+            Some(_) => placed_at_once(comparison),
             None => "No task was submitted.",
         });
         return sheet.scene;
@@ -82,6 +82,20 @@ fn draw(comparison: &Comparison) -> Scene {
         panel.series(&mut sheet.scene, row, lines.len(), line);
     }
     sheet.scene
+}
+
+/// What can be said where nothing waited: tasks that were never placed may not have entered.
+fn placed_at_once(comparison: &Comparison) -> &'static str {
+    let is_zero = |run: &Run, column: &str| run.report.value(column) == Some(0.0);
+    let all_placed = comparison
+        .runs()
+        .iter()
+        .all(|it| is_zero(it, "tasks_unplaced") && is_zero(it, "tasks_dropped"));
+    if all_placed {
+        "Under every policy every task was placed the moment it was submitted."
+    } else {
+        "Under every policy every task that was placed was placed at once; some were never placed."
+    }
 }
 
 /// The mean over seeds of the share of tasks that waited at most each length, in percent.
