@@ -2,7 +2,7 @@
 
 use crate::args::{Compare, Format, Global, Simulate, World};
 use crate::error::Failure;
-use crate::output;
+use crate::output::{self, Folder};
 use crate::plan::{self, Plan};
 use crate::print;
 use crate::progress::Bar;
@@ -54,7 +54,7 @@ fn run(
     let first = workloads.get(seeds[0]);
     spinner.clear();
     let first = first?;
-    output::prepare(&plan.out, plan.force)?;
+    let folder = Folder::prepare(&plan.out, plan.force)?;
     let total = first.workload.task_count() as u64 * policies.len() as u64 * seed_count;
     let bar = Bar::tasks(total, global.quiet);
     let several = policies.len() * seeds.len() > 1;
@@ -78,7 +78,7 @@ fn run(
     let placements = runs.iter().filter_map(Finished::placement_line).collect::<Vec<_>>();
     let reports = runs.into_iter().map(|it| (it.key, it.report)).collect();
     let comparison = Comparison::new(manifest, reports);
-    output::write(&plan.out, &comparison, &timings, plan.figures)?;
+    folder.write(&comparison, &timings, plan.figures)?;
     let wrote = wrote(&plan.out, plan.figures);
     print::comparison(&comparison, global, several)?;
     if global.format == Format::Table && !global.quiet {

@@ -4,7 +4,8 @@
 //! "bayplan journal 1\n"
 //! u32 length, header as JSON
 //! repeated: u32 length (at least 1), one record
-//! u32 zero, u64 number of records, u128 fingerprint
+//! u32 zero, u64 number of records, u128 fingerprint, u64 end of the run in microseconds,
+//! u8 whether the run was stopped before its end
 //! ```
 //!
 //! All numbers are little-endian. A file without the end mark was cut off; what is there is whole up to
@@ -14,6 +15,7 @@ use crate::error::{Failure, io};
 use cluster::arrival::StreamError;
 use cluster::journal::{Fingerprint, Record};
 use cluster::rules::Rules;
+use cluster::units::Instant;
 use serde::{Deserialize, Serialize};
 use sim::startup::Startup;
 use std::fs::File;
@@ -44,6 +46,19 @@ pub struct Header {
     pub card: String,
     /// How zones were made up, if they were.
     pub synthetic_zones: Option<String>,
+    /// When the run was to end at the latest.
+    pub until: Option<Instant>,
+}
+
+/// How a journal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The hash over all records.
+    pub fingerprint: Fingerprint,
+    /// The last moment of the run; nothing happened after the last record.
+    pub at: Instant,
+    /// Whether the run was stopped before its end.
+    pub was_stopped: bool,
 }
 
 /// Writes a journal beside its place; [`Writer::finish`] puts it there. One that is dropped before leaves
@@ -90,11 +105,13 @@ impl Writer {
     /// # Errors
     ///
     /// If what is left cannot be written.
-    pub fn finish(mut self, fingerprint: Fingerprint) -> Result<(), Failure> {
+    pub fn finish(mut self, last: End) -> Result<(), Failure> {
         let mut end = || -> std::io::Result<()> {
             self.file.write_all(&0u32.to_le_bytes())?;
             self.file.write_all(&self.records.to_le_bytes())?;
-            self.file.write_all(&fingerprint.0.to_le_bytes())?;
+            self.file.write_all(&last.fingerprint.0.to_le_bytes())?;
+            self.file.write_all(&last.at.0.to_le_bytes())?;
+            self.file.write_all(&[u8::from(last.was_stopped)])?;
             self.file.flush()?;
             self.file.get_ref().sync_all()?;
             std::fs::rename(&self.part, &self.path)
@@ -122,7 +139,7 @@ pub struct Reader {
     /// How the run was made.
     pub header: Header,
     records: u64,
-    end: Option<(u64, Fingerprint)>,
+    end: Option<End>,
 }
 
 impl Reader {
@@ -160,6 +177,7 @@ impl Reader {
                 trace: String::new(),
                 card: String::new(),
                 synthetic_zones: None,
+                until: None,
             },
             records: 0,
             end: None,
@@ -215,9 +233,10 @@ impl Reader {
                 Ok(Some(record))
             }
             None => {
-                let (mut count, mut print) = ([0; 8], [0; 16]);
-                self.file.read_exact(&mut count).map_err(|it| self.cut(&it))?;
-                self.file.read_exact(&mut print).map_err(|it| self.cut(&it))?;
+                let (mut count, mut print, mut at, mut flag) = ([0; 8], [0; 16], [0; 8], [0; 1]);
+                for part in [&mut count[..], &mut print[..], &mut at[..], &mut flag[..]] {
+                    self.file.read_exact(part).map_err(|it| self.cut(&it))?;
+                }
                 let count = u64::from_le_bytes(count);
                 if count != self.records {
                     let text = format!(
@@ -227,14 +246,18 @@ impl Reader {
                     );
                     return Err(Failure::new(text).help("the file is damaged: record it again"));
                 }
-                self.end = Some((count, Fingerprint(u128::from_le_bytes(print))));
+                self.end = Some(End {
+                    fingerprint: Fingerprint(u128::from_le_bytes(print)),
+                    at: Instant(u64::from_le_bytes(at)),
+                    was_stopped: flag != [0],
+                });
                 Ok(None)
             }
         }
     }
 
-    /// The fingerprint of the end mark, once the end was reached.
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
-        self.end.map(|it| it.1)
+    /// The end mark, once the end was reached.
+    pub fn end(&self) -> Option<End> {
+        self.end
     }
 }

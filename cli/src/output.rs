@@ -12,36 +12,102 @@ use reports::manifest::{Manifest, RunFingerprint, Setting, Timings, TraceInfo};
 use reports::write::{ReportError, write_all, write_data, write_file};
 use schedulers::policy::Policy;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.json";
 
-/// Makes the folder, and refuses one that holds somebody else's things or cannot be written.
-///
-/// # Errors
-///
-/// With what to do instead.
-pub fn prepare(dir: &Path, force: bool) -> Result<(), Failure> {
-    match std::fs::read_dir(dir) {
-        Ok(mut entries) => {
-            let is_ours = dir.join(MANIFEST).exists();
-            if !is_ours && !force && entries.next().is_some() {
-                return Err(Failure::new(format!(
-                    "{} holds files that Bayplan did not write",
-                    dir.display()
-                ))
-                .help("choose another folder with --out, or say --force"));
+/// A folder that is ready to be written into.
+#[derive(Debug)]
+pub struct Folder {
+    /// Where.
+    dir: PathBuf,
+    /// Whether an earlier run of ours wrote it.
+    was_ours: bool,
+    /// What is older than this is of an earlier run.
+    since: SystemTime,
+}
+
+/// File systems stamp files by a clock that ticks this coarsely, or finer.
+const CLOCK_TICK: Duration = Duration::from_millis(20);
+
+impl Folder {
+    /// Makes the folder, and refuses one that holds somebody else's things or cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// With what to do instead.
+    pub fn prepare(dir: &Path, force: bool) -> Result<Self, Failure> {
+        let was_ours = dir.join(MANIFEST).exists();
+        match std::fs::read_dir(dir) {
+            Ok(mut entries) => {
+                if !was_ours && !force && entries.next().is_some() {
+                    return Err(Failure::new(format!(
+                        "{} holds files that Bayplan did not write",
+                        dir.display()
+                    ))
+                    .help("choose another folder with --out, or say --force"));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io("use the folder", dir, &error)),
+        }
+        std::fs::create_dir_all(dir).map_err(|it| io("make the folder", dir, &it))?;
+        // Fails now rather than after an hour.
+        let probe = dir.join(".bayplan-probe");
+        write_file(&probe, b"probe\n")?;
+        std::fs::remove_file(&probe).map_err(|it| io("write in", dir, &it))?;
+        let now = SystemTime::now();
+        let since = now.checked_sub(CLOCK_TICK).unwrap_or(now);
+        Ok(Self { dir: dir.to_owned(), was_ours, since })
+    }
+
+    /// Writes all files of a comparison, and takes away those of an earlier run of ours that this one did
+    /// not write: a folder tells of one run.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written; those written before stay.
+    pub fn write(
+        &self,
+        comparison: &Comparison,
+        timings: &Timings,
+        figures: bool,
+    ) -> Result<(), Failure> {
+        write_json(&self.dir.join(MANIFEST), comparison.manifest())?;
+        write_json(&self.dir.join("timings.json"), timings)?;
+        if figures {
+            write_all(&self.dir, comparison)?;
+        } else {
+            write_data(&self.dir, comparison)?;
+        }
+        if self.was_ours {
+            self.remove_old(&self.dir, |name| {
+                name == "report.html"
+                    || ["tasks.csv", "journal"].iter().any(|it| {
+                        name.strip_suffix(it).is_some_and(|it| it.is_empty() || it.ends_with('.'))
+                    })
+            });
+            self.remove_old(&self.dir.join("figures"), |name| {
+                name.ends_with(".svg") || name.ends_with(".png")
+            });
+        }
+        Ok(())
+    }
+
+    /// Removes the files of that name that are older than this run. One that cannot be removed stays.
+    fn remove_old(&self, dir: &Path, is_ours: impl Fn(&str) -> bool) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let is_old = entry
+                .metadata()
+                .and_then(|it| it.modified())
+                .is_ok_and(|modified| modified < self.since);
+            if is_old && entry.file_name().to_str().is_some_and(&is_ours) {
+                let _ = std::fs::remove_file(entry.path());
             }
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io("use the folder", dir, &error)),
     }
-    std::fs::create_dir_all(dir).map_err(|it| io("make the folder", dir, &it))?;
-    // Fails now rather than after an hour.
-    let probe = dir.join(".bayplan-probe");
-    write_file(&probe, b"probe\n")?;
-    std::fs::remove_file(&probe).map_err(|it| io("write in", dir, &it))
 }
 
 /// Writes `value` as JSON.
@@ -188,25 +254,4 @@ pub fn peak_memory_bytes() -> Option<u64> {
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
-}
-
-/// Writes the whole folder of a comparison.
-///
-/// # Errors
-///
-/// If a file cannot be written; those written before stay.
-pub fn write(
-    dir: &Path,
-    comparison: &Comparison,
-    timings: &Timings,
-    figures: bool,
-) -> Result<(), Failure> {
-    write_json(&dir.join(MANIFEST), comparison.manifest())?;
-    write_json(&dir.join("timings.json"), timings)?;
-    if figures {
-        write_all(dir, comparison)?;
-    } else {
-        write_data(dir, comparison)?;
-    }
-    Ok(())
 }

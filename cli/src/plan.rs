@@ -337,6 +337,10 @@ fn unfit(text: &str) -> Result<Unfit, Failure> {
                     }
                 }
             }
+            if first < Span(1_000) || max < first {
+                return Err(Failure::new(format!("--unfit retry: first={first}, max={max}"))
+                    .help("give a first delay of at least 1ms, and a max that is not shorter"));
+            }
             Ok(Unfit::Retry { first, max, factor_permille, tries })
         }
         _ => {
@@ -349,12 +353,15 @@ fn unfit(text: &str) -> Result<Unfit, Failure> {
     }
 }
 
-/// A float that is a rate or a spread: finite and not negative.
+/// A node that fails a million times a day fails more often than anything can react to.
+const RATE_MAX: f64 = 1e6;
+
+/// A float that is a rate or a spread: not negative and not absurd.
 fn rate(option: &str, text: &str) -> Result<f64, Failure> {
     match text.parse::<f64>() {
-        Ok(it) if it.is_finite() && it >= 0.0 => Ok(it),
+        Ok(it) if (0.0..=RATE_MAX).contains(&it) => Ok(it),
         _ => Err(Failure::new(format!("{option} is {text:?}, which is no rate"))
-            .help("write a number that is not negative, such as 0.0247")),
+            .help("write a number that is not negative and at most a million, such as 0.0247")),
     }
 }
 

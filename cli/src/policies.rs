@@ -107,6 +107,7 @@ fn describe(page: &Page<'_>, global: &Global) -> Result<(), Failure> {
     if global.format == Format::Json {
         return print::json(page);
     }
+    print::no_csv(global)?;
     let mut text = table(&[]);
     for (name, value) in [
         ("policy", page.name),

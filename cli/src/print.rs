@@ -31,6 +31,18 @@ pub fn line(line: &str) -> Result<(), Failure> {
     text(&format!("{line}\n"))
 }
 
+/// Refuses `--format csv` where there is no table of rows to print.
+///
+/// # Errors
+///
+/// If it was asked for.
+pub fn no_csv(global: &Global) -> Result<(), Failure> {
+    match global.format {
+        Format::Csv => Err(Failure::new("this has no CSV form").help("use --format json or table")),
+        Format::Json | Format::Table => Ok(()),
+    }
+}
+
 /// Prints a value as JSON.
 ///
 /// # Errors

@@ -2,13 +2,14 @@
 
 use crate::args::{Format, Global, Replay};
 use crate::error::Failure;
-use crate::journal_file::{Header, Reader};
-use crate::output::{self, command_line};
+use crate::journal_file::{End, Header, Reader};
+use crate::output::{self, Folder, command_line};
 use crate::workloads::digest;
 use crate::{plan, print};
 use cluster::event::Action;
 use cluster::journal::Record;
 use cluster::manager::Manager;
+use cluster::observer::Observer;
 use cluster::units::Instant;
 use reports::collector::{Collector, CollectorConfig};
 use reports::comparison::{Comparison, RunKey};
@@ -35,6 +36,9 @@ struct Found {
 pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
     let mut reader = Reader::open(&args.journal)?;
     let header = reader.header.clone();
+    if global.format == Format::Csv && args.policies.is_empty() {
+        return Err(Failure::new("a verification has no CSV form").help("use --format json"));
+    }
     let verified = verify(&mut reader, &header)?;
     if global.format == Format::Json && args.policies.is_empty() {
         let found = Found {
@@ -50,6 +54,9 @@ pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
             "verified: {} records, every action of {} as recorded, fingerprint {}",
             verified.records, header.policy, verified.fingerprint
         ))?;
+        if verified.end.was_stopped {
+            print::line(&format!("the run was interrupted at {}", verified.end.at))?;
+        }
     }
     if args.policies.is_empty() {
         return Ok(());
@@ -62,33 +69,39 @@ struct Verified {
     records: u64,
     fingerprint: String,
     report: RunReport,
+    end: End,
 }
 
 fn verify(reader: &mut Reader, header: &Header) -> Result<Verified, Failure> {
     let policy = plan::policy(&header.policy)?;
     let manager = Manager::new(header.rules, policy.build(header.seed));
-    let mut collector = Collector::new(CollectorConfig::default());
+    // As when it was recorded, so that samples are taken at the same moments.
+    let config = CollectorConfig { horizon: header.until, ..CollectorConfig::default() };
+    let mut collector = Collector::new(config);
     let mut verifier = Verifier::new(manager, &mut collector);
-    let mut end = Instant::ZERO;
+    let mut now = Instant::ZERO;
     while let Some(record) = reader.next()? {
-        end = record.at;
+        now = record.at;
         verifier.feed(record).map_err(|it| differs(&it, header))?;
     }
     let fingerprint = verifier.manager().fingerprint();
     let records = verifier.records();
-    if let Some(recorded) = reader.fingerprint()
-        && recorded != fingerprint
-    {
+    let end = reader.end().expect("all records were read");
+    if end.fingerprint != fingerprint {
         return Err(Failure::new(format!(
             "all {records} records are answered as recorded, but their fingerprint is \
-             {fingerprint}, not {recorded}"
+             {fingerprint}, not {}",
+            end.fingerprint
         ))
         .help("the journal's end mark is damaged")
         .found());
     }
     let state = verifier.into_state();
-    let report = collector.finish(end, &state);
-    Ok(Verified { records, fingerprint: fingerprint.to_string(), report })
+    if end.at > now {
+        collector.advance(end.at, &state);
+    }
+    let report = collector.finish(end.at, &state);
+    Ok(Verified { records, fingerprint: fingerprint.to_string(), report, end })
 }
 
 fn differs(difference: &Difference, header: &Header) -> Failure {
@@ -120,7 +133,7 @@ fn counterfactual(
     verified: Verified,
 ) -> Result<(), Failure> {
     let policies = plan::policies(&args.policies)?;
-    output::prepare(&args.out, args.force)?;
+    let folder = Folder::prepare(&args.out, args.force)?;
     let begin = std::time::Instant::now();
     let mut reader = Reader::open(&args.journal)?;
     let what_if = Counterfactual::collect(std::iter::from_fn(|| reader.next().transpose()))?;
@@ -134,14 +147,13 @@ fn counterfactual(
         seed: header.seed,
         startup: header.startup,
         known_startups: what_if.startups.clone(),
-        until: Some(what_if.end),
+        until: Some(verified.end.at),
         ..Config::default()
     };
     for policy in &policies {
         let started = std::time::Instant::now();
-        let horizon = Some(what_if.end);
         let mut collector =
-            Collector::new(CollectorConfig { horizon, ..CollectorConfig::default() });
+            Collector::new(CollectorConfig { horizon: header.until, ..CollectorConfig::default() });
         let mut stream = what_if.arrivals.clone().into_iter();
         let scheduler = policy.build(header.seed);
         let (outcome, state) = run(&config, &mut stream, scheduler, &mut collector, &mut ())
@@ -165,6 +177,9 @@ fn counterfactual(
          times are the journal's for tasks that ran there."
             .to_owned(),
     ];
+    if verified.end.was_stopped {
+        warnings.push("The recorded run was interrupted; all runs end where it did.".to_owned());
+    }
     if what_if.modelled > 0 {
         warnings.push(format!(
             "{} tasks never ran in the journal; they are given the mean run time of their definition.",
@@ -206,7 +221,7 @@ fn counterfactual(
         peak_memory_bytes: output::peak_memory_bytes(),
         runs: timings,
     };
-    output::write(&args.out, &comparison, &timings, true)?;
+    folder.write(&comparison, &timings, true)?;
     print::comparison(&comparison, global, true)?;
     if global.format == Format::Table && !global.quiet {
         print::line(&format!("\nwrote {}", args.out.join("report.html").display()))?;

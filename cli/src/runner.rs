@@ -1,7 +1,7 @@
 //! One run, and many of them over all cores.
 
 use crate::error::Failure;
-use crate::journal_file::{Header, Writer};
+use crate::journal_file::{End, Header, Writer};
 use crate::plan::Plan;
 use crate::progress::Bar;
 use crate::task_log::TaskLog;
@@ -132,7 +132,7 @@ impl Hooks for Keeper<'_> {
     }
 }
 
-/// Runs one policy with one seed. The journal of a run that was stopped is kept only if asked for.
+/// Runs one policy with one seed. Files of a run that was stopped are written only if asked for.
 ///
 /// # Errors
 ///
@@ -167,6 +167,7 @@ pub fn one(
                 trace: plan.source.to_string(),
                 card: ready.workload.card.to_string(),
                 synthetic_zones: ready.workload.card.zones.clone(),
+                until,
             };
             Some(Writer::create(path, &header)?)
         }
@@ -195,9 +196,11 @@ pub fn one(
     if let Some(journal) = keeper.journal
         && (!outcome.was_stopped || keep_stopped)
     {
-        journal.finish(outcome.fingerprint)?;
+        let (fingerprint, at) = (outcome.fingerprint, outcome.end);
+        journal.finish(End { fingerprint, at, was_stopped: outcome.was_stopped })?;
     }
     let placements = match (&watchers.tasks, &extras.tasks) {
+        _ if outcome.was_stopped && !keep_stopped => None,
         (Some(log), Some(path)) => Some(write_tasks(log, path, ready)?),
         _ => None,
     };

@@ -1,4 +1,5 @@
-//! `tasks.csv`: every task of a run in arrival order, with its last node and its times.
+//! `tasks.csv`: every task of a run in arrival order. Node, placing and start are those of its last attempt;
+//! the wait is that for the first.
 
 use cluster::event::{Change, Ending};
 use cluster::ids::{NodeId, TaskId};
@@ -13,6 +14,7 @@ use traces::Workload;
 struct Row {
     arrival: Instant,
     node: Option<NodeId>,
+    first_placed: Option<Instant>,
     placed: Option<Instant>,
     started: Option<Instant>,
     ended: Option<Instant>,
@@ -34,6 +36,7 @@ impl TaskLog {
         self.0[at].get_or_insert(Row {
             arrival,
             node: None,
+            first_placed: None,
             placed: None,
             started: None,
             ended: None,
@@ -64,6 +67,7 @@ impl TaskLog {
             "arrival_us",
             "node",
             "node_name",
+            "first_placed_us",
             "placed_us",
             "started_us",
             "ended_us",
@@ -82,7 +86,8 @@ impl TaskLog {
             let node = row.node.map(|it| it.0.to_string());
             hash.update(node.as_deref().unwrap_or("-"));
             hash.update(",");
-            let wait = row.placed.filter(|_| !row.is_adopted).map(|it| it.since(row.arrival).0);
+            let wait =
+                row.first_placed.filter(|_| !row.is_adopted).map(|it| it.since(row.arrival).0);
             out.write_record([
                 at.to_string(),
                 workload.name(task),
@@ -90,6 +95,7 @@ impl TaskLog {
                 row.arrival.0.to_string(),
                 node.unwrap_or_default(),
                 row.node.map(|it| state[it.row()].clone()).unwrap_or_default(),
+                time(row.first_placed),
                 time(row.placed),
                 time(row.started),
                 time(row.ended),
@@ -119,7 +125,8 @@ impl Observer for TaskLog {
                 Change::Placed { task, node } | Change::Adopted { task, node } => {
                     let row = self.row(task.task, task.submitted);
                     row.node = Some(node);
-                    row.placed.get_or_insert(now);
+                    row.first_placed.get_or_insert(now);
+                    row.placed = Some(now);
                     row.started = task.started;
                     row.attempts = task.attempts;
                     row.is_adopted = task.adopted;

@@ -20,6 +20,7 @@ use traces::{FORMATS, generate};
 ///
 /// Bad input.
 pub fn trace(args: &Trace, global: &Global) -> Result<(), Failure> {
+    print::no_csv(global)?;
     match &args.command {
         TraceCommand::Inspect(input) => {
             let workload = read(input, global)?;
@@ -93,7 +94,7 @@ fn write(workload: &Workload, out: &Path, gzip: bool, global: &Global) -> Result
     }
     std::fs::create_dir_all(out).map_err(|it| io("make the folder", out, &it))?;
     traces::bayplan::write(workload, out, gzip)?;
-    if !global.quiet {
+    if !global.quiet && global.format == Format::Table {
         for file in files {
             print::line(&format!("wrote {}", file.display()))?;
         }

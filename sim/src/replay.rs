@@ -102,9 +102,11 @@ pub struct Counterfactual {
 struct Seen {
     definition: u32,
     placed: Option<Instant>,
+    /// When the attempt under way began to run.
     started: Option<Instant>,
+    /// Whether any attempt began to run.
+    ever_ran: bool,
     ran: Option<Span>,
-    was_adopted: bool,
     was_cancelled: bool,
 }
 
@@ -156,7 +158,7 @@ impl Counterfactual {
                 let it = seen.entry(submission.task).or_default();
                 it.definition = submission.definition.0;
                 it.started = Some(at);
-                it.was_adopted = true;
+                it.ever_ran = true;
                 let (lifetime, withdrawn, resident) = (None, None, Some(node));
                 What::Task(TaskArrival { submission, lifetime, withdrawn, resident })
             }
@@ -173,6 +175,7 @@ impl Counterfactual {
                             self.startups.insert((task, attempt), at.since(placed));
                         }
                         it.started = Some(at);
+                        it.ever_ran = true;
                     }
                     Report::Exited { .. } => it.ran = it.started.map(|started| at.since(started)),
                 }
@@ -198,11 +201,11 @@ impl Counterfactual {
             let id = task.submission.task;
             let Some(it) = seen.get(&id) else { continue };
             task.withdrawn = withdrawn.get(&id).copied();
-            let ran_on = it.started.is_some();
             task.lifetime = match (it.ran, by_definition.get(&task.submission.definition)) {
                 (Some(ran), _) => Some(ran),
-                // Still running at the end, or taken back: it had no end of its own.
-                (None, _) if ran_on || it.was_cancelled || it.was_adopted => None,
+                // Running at the end, interrupted and not run again, or taken back: how long it would
+                // have run is more than it did, and no more is known.
+                (None, _) if it.ever_ran || it.was_cancelled => None,
                 (None, Some(&(sum, count))) => {
                     self.modelled += 1;
                     Some(Span(u64::try_from(sum / count).expect("a mean of u64s is one")))

@@ -178,6 +178,13 @@ fn bad_words_are_told_what_was_meant() {
     refuses(d, &["simulate", "--trace", "t?filll=static"], &["filll", "fill"]);
     refuses(d, &["simulate", "--trace", "t", "--queue", "lifo"], &["lifo", "orders are"]);
     refuses(d, &["simulate", "--trace", "t", "--unfit", "dorp"], &["did you mean drop?"]);
+    refuses(d, &["simulate", "--trace", "t", "--unfit", "retry:first=0s"], &["at least 1ms"]);
+    refuses(
+        d,
+        &["simulate", "--trace", "t", "--random-faults", "node=1e300"],
+        &["at most a million"],
+    );
+    refuses(d, &["trace", "formats", "--format", "csv"], &["no CSV form"]);
     refuses(d, &["simulate", "--trace", "t", "--zones", "x"], &["zones"]);
     refuses(
         d,
@@ -241,6 +248,59 @@ fn folders_of_others_are_left_alone() {
     put(dir.path(), "file", "x");
     refuses(dir.path(), &["simulate", "--trace", "t", "--out", "file"], &["file"]);
     refuses(dir.path(), &["simulate", "--trace", "t", "--out", "file/below"], &["file/below"]);
+}
+
+#[test]
+fn a_folder_tells_of_one_run() {
+    let dir = small();
+    let run = |args: &[&str]| {
+        let mut all = vec!["simulate", "--trace", "t", "--out", "o"];
+        all.extend(args);
+        succeed(dir.path(), &all);
+        let exists = |file: &str| dir.path().join("o").join(file).exists();
+        [exists("report.html"), exists("figures/wait.svg"), exists("tasks.csv"), exists("journal")]
+    };
+    assert_eq!(run(&["--tasks", "--record-journal"]), [true; 4]);
+    put(dir.path(), "o/notes.txt", "mine");
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(run(&["--no-figures"]), [false; 4]);
+    assert!(dir.path().join("o/notes.txt").exists(), "what others put there stays");
+}
+
+#[test]
+fn a_counterfactual_of_the_same_policy_is_the_run_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "simulate",
+        "--trace",
+        "builtin:small?tasks=1500",
+        "--policy",
+        "power-of-d",
+        "--seed",
+        "5",
+        "--startup",
+        "lognormal:median=20s,sigma=1",
+        "--fault",
+        "zone-outage:zone-a@2h+30m",
+        "--random-faults",
+        "node=3",
+        "--record-journal",
+        "--no-figures",
+    ];
+    succeed(dir.path(), &args);
+    let args = ["replay", "bayplan-out/journal", "-p", "power-of-d", "--out", "w"];
+    succeed(dir.path(), &args);
+    let manifest = std::fs::read_to_string(dir.path().join("w/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let print = |at: usize| manifest["fingerprints"][at]["fingerprint"].clone();
+    assert_eq!(print(0), print(1), "the same decisions");
+    let rows = |file: &str| -> Vec<Vec<String>> {
+        let mut reader = csv::Reader::from_path(dir.path().join(file)).unwrap();
+        reader.records().map(|it| it.unwrap().iter().skip(2).map(str::to_owned).collect()).collect()
+    };
+    let replayed = rows("w/summary.csv");
+    assert_eq!(replayed[0], replayed[1], "the same numbers");
+    assert_eq!(replayed[0], rows("bayplan-out/summary.csv")[0], "those of the run itself");
 }
 
 #[cfg(target_os = "linux")]
