@@ -28,6 +28,22 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// A report of an instant with nothing but values.
+    #[cfg(test)]
+    pub(crate) fn of_values(columns: Vec<Column>, values: Vec<Option<f64>>) -> Self {
+        Self {
+            start: Instant(0),
+            end: Instant(0),
+            columns,
+            values,
+            samples: Samples::default(),
+            wait_ecdf: Vec::new(),
+            zones: Vec::new(),
+            grouping: Grouping::None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The value of the column of that name.
     pub fn value(&self, column: &str) -> Option<f64> {
         let row = self.columns.iter().position(|it| it.name == column)?;

@@ -1,6 +1,7 @@
 //! The comparison as a table for a terminal.
 
-use crate::comparison::{Comparison, MetricRow, Outcome, Standing};
+use crate::column::Unit;
+use crate::comparison::{Comparison, MetricRow, Standing};
 use crate::number::Scale;
 use comfy_table::{
     Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width,
@@ -170,18 +171,28 @@ fn legend(comparison: &Comparison, rows: &[&MetricRow]) -> Vec<String> {
     let n = comparison.seeds().len();
     let mut lines = Vec::new();
     let any_mark = rows.iter().any(|it| it.best.is_some());
-    let any_tie = rows.iter().any(|it| it.outcome != Outcome::OneSeed && has_tie(it));
+    let any_tie = rows.iter().any(|it| has_tie(it));
+    let any_ratio =
+        rows.iter().any(|it| it.best.is_some() && matches!(it.column.unit, Unit::Us | Unit::Ratio));
     if any_mark {
         lines.push(match () {
+            _ if n == 1 && any_tie => {
+                "* best on this one input, = level (< 0.05 %); with one seed the spread is unknown"
+                    .to_owned()
+            }
             _ if n == 1 => "* best on this one input; with one seed the spread is unknown".to_owned(),
             _ if comparison.is_exact() => {
-                "* best, = equal to it; exact: input and policy do not depend on the seed".to_owned()
+                "* best, = level (< 0.05 %); exact: input and policy do not depend on the seed".to_owned()
             }
             _ if any_tie => format!(
                 "* best mean, = not told apart from it by {n} seeds (paired, 95 %, Holm); ± 95 % interval"
             ),
             _ => format!("* best mean of {n} seeds (paired, 95 %, Holm); ± 95 % interval"),
         });
+        if any_ratio && n > 1 && !comparison.is_exact() {
+            lines
+                .push("  durations and slowdowns as ratios: durations of (1 s + value)".to_owned());
+        }
     }
     lines.extend(comparison.warnings().into_iter().map(|it| format!("! {it}")));
     lines

@@ -194,14 +194,17 @@ fn page(comparison: &Comparison) -> Page<'_> {
 fn legend(comparison: &Comparison) -> String {
     match comparison.seeds().len() {
         _ if comparison.policies().len() < 2 => "One policy: nothing is ranked.".to_owned(),
-        1 => "* best on this one input. One seed: the spread is unknown.".to_owned(),
+        1 => {
+            "* best on this one input, = less than 0.05 % from it. One seed: the spread is unknown."
+                .to_owned()
+        }
         n if comparison.is_exact() => format!(
-            "* best, = equal to it. Exact: input and policies do not depend on the seed (all {n} \
+            "* best, = less than 0.05 % from it. Exact: input and policies do not depend on the seed (all {n} \
              runs of each policy are equal)."
         ),
         n => format!(
             "Mean of {n} seeds; ± is half of the 95 % interval. * best mean, = not told apart from \
-             it (paired by seed, 95 %, Holm)."
+             it (paired by seed, 95 %, Holm; durations and slowdowns as ratios)."
         ),
     }
 }

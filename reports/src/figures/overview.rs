@@ -155,3 +155,43 @@ fn relative(row: &MetricRow, best: f64, mean: f64, scale: Scale) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::Column;
+    use crate::comparison::{Cell, Outcome};
+
+    #[test]
+    fn shade_is_by_what_a_distance_means() {
+        let shade = |unit, better, best: f64, mean: f64| {
+            let cell =
+                |mean, standing| Cell { n: 1, mean: Some(mean), standing, ..Cell::default() };
+            let row = MetricRow {
+                column: Column::new("x", unit, better, "x", "x"),
+                cells: vec![cell(best, Standing::Best), cell(mean, Standing::Tied)],
+                best: Some(0),
+                outcome: Outcome::NoDifference,
+            };
+            let share = darkness(&row, best, mean, Scale::of_row(&row));
+            // Ties are shaded like all others.
+            let mut scene = Scene::default();
+            column(&mut scene, &row, (0.0, 0.0, 100.0));
+            let fill = Color::WHITE.mix(SHADE, DARKEST * share);
+            let drawn = format!("{:?}", scene.marks);
+            assert!(drawn.contains(&format!("{fill:?}")), "{share}: {drawn}");
+            (share * 1000.0).round() / 1000.0
+        };
+        let (lower, higher) = (Better::Lower, Better::Higher);
+        assert_eq!(shade(Unit::Us, lower, 10e6, 1689e6), 1.0);
+        assert_eq!(shade(Unit::Us, lower, 10e6, 15e6), 0.5);
+        assert_eq!(shade(Unit::Us, lower, 10e6, 10.004e6), 0.0);
+        assert_eq!(shade(Unit::Us, lower, 0.0, 1.0), 0.0);
+        assert_eq!(shade(Unit::Tasks, lower, 0.0, 3.0), 1.0);
+        assert_eq!(shade(Unit::Share, lower, 0.10, 0.15), 0.25);
+        assert_eq!(shade(Unit::Share, higher, 0.80, 0.50), 1.0);
+        assert_eq!(shade(Unit::Share, higher, 0.5, 0.499_7), 0.0);
+        // Better than the best mean: it has fewer seeds.
+        assert_eq!(shade(Unit::Share, higher, 0.5, 0.6), 0.0);
+    }
+}

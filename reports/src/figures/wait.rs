@@ -121,3 +121,31 @@ fn share_at(points: &[EcdfPoint], value: f64) -> f64 {
     let next = points.partition_point(|it| it.value_us as f64 <= value);
     next.checked_sub(1).map_or(0.0, |it| points[it].share)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::{Better, Column, Unit};
+    use crate::comparison::RunKey;
+    use crate::manifest::Manifest;
+    use crate::run_report::RunReport;
+
+    #[test]
+    fn placed_at_once_is_said_only_of_tasks_that_were_placed() {
+        let said = |unplaced: f64, dropped: f64| {
+            let column = |name: &str| Column::new(name, Unit::Tasks, Better::Lower, name, "x");
+            let columns = vec![column("tasks_unplaced"), column("tasks_dropped")];
+            let mut report = RunReport::of_values(columns, vec![Some(unplaced), Some(dropped)]);
+            report.wait_ecdf.push(EcdfPoint { value_us: 0, share: 1.0 });
+            let key = RunKey { policy: "a".to_owned(), seed: 1 };
+            let scene = draw(&Comparison::new(Manifest::default(), vec![(key, report)]));
+            format!("{:?}", scene.marks)
+        };
+        assert!(said(0.0, 0.0).contains("every task was placed the moment"));
+        for (unplaced, dropped) in [(1.0, 0.0), (0.0, 1.0)] {
+            let text = said(unplaced, dropped);
+            assert!(!text.contains("the moment it was submitted"), "{text}");
+            assert!(text.contains("every task that was placed was placed at once"), "{text}");
+        }
+    }
+}
