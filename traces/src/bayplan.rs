@@ -3,7 +3,8 @@
 //! A `tasks.csv` alone is a workload; its cluster is then given separately. A `nodes.csv` alone is a
 //! cluster. Both begin with a line of column names, in any order. Units stand in the names. Numbers
 //! may have decimals and are read exactly, without a float: 0.5 cores are 500 thousandths; cpu finer
-//! than a thousandth of a core is refused; bytes and microseconds are rounded to the nearest.
+//! than a thousandth of a core and times finer than a microsecond are refused; a part of a byte is
+//! rounded to the nearest. The card counts blank cpu and memory cells, and names that stand there twice.
 //!
 //! # tasks.csv
 //!
@@ -85,6 +86,10 @@ tasks.csv, with or without nodes.csv beside it; units stand in the column names.
   nodes.csv   name (needed), zone, cpu, mem and disk as above, gpus, gpu_model, rank,
               reserved_ports, label:NAME (any number), count, at_{s,ms,us},
               event (join|lost|returned|draining|updated)
+
+  Cpu finer than 0.001 cores and times finer than a microsecond are refused. A blank cpu or
+  memory cell is 0, and an id may stand there twice: the card counts both. Rows out of time
+  order are sorted and counted.
 
   id,arrival_s,cpu_cores,mem_gib,duration_s
   web,0,0.5,2,
@@ -404,7 +409,19 @@ fn read_tasks(path: &Path, draft: &mut Draft) -> Result<(), TraceError> {
     for_each_line(path, Role::Tasks, needed, &mut |line, columns, cells| {
         draft.card.rows_read += 1;
         read_task(line, columns, cells, draft)
-    })
+    })?;
+    let repeats = draft.names.repeats();
+    draft.card.set_count("tasks of a name that an earlier task has (kept)", repeats);
+    Ok(())
+}
+
+/// Counts a blank cell that is read as 0 where people rarely mean 0.
+fn count_blank(column: &Column, draft: &mut Draft) {
+    match column {
+        Column::Cpu(_) => draft.card.count("blank cpu cells of tasks (read as 0)", 1),
+        Column::Memory(_) => draft.card.count("blank memory cells of tasks (read as 0)", 1),
+        _ => {}
+    }
 }
 
 fn read_task(
@@ -422,10 +439,11 @@ fn read_task(
             if matches!(column, Column::Arrival(_)) {
                 return Err(line.bad(cell, "arrival", "a time"));
             }
+            count_blank(column, draft);
             continue;
         }
         let time = |field: &str, units: u64| {
-            line.limited(cell, field, units, Rounding::Nearest, limits::TIME)
+            line.limited(cell, field, units, Rounding::Exact, limits::TIME)
         };
         match column {
             Column::Name => name = cell.text,
@@ -540,7 +558,7 @@ fn read_node(
                 node.rank = Some(line.small(cell, "rank", "a whole number below 2^32")?);
             }
             Column::At(units) => {
-                at = Instant(line.limited(cell, "at", *units, Rounding::Nearest, limits::TIME)?);
+                at = Instant(line.limited(cell, "at", *units, Rounding::Exact, limits::TIME)?);
                 at_cell = cell;
             }
             Column::Event => {

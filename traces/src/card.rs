@@ -448,7 +448,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-fn seconds(us: u64) -> String {
+pub(crate) fn seconds(us: u64) -> String {
     let secs = us as f64 / 1e6;
     match secs {
         0.0 => "0 s".into(),

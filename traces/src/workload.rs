@@ -1,6 +1,7 @@
 //! A workload in memory: what a reader made of its input, ready to be streamed to the simulator.
 
-use crate::card::Card;
+use crate::card::{self, Card};
+use crate::decimal;
 use crate::error::{self, Place, TraceError};
 use crate::limits;
 use crate::load;
@@ -14,6 +15,7 @@ use cluster::names::Names;
 use cluster::nodes::{NodeSpec, Overcommit, ZONE};
 use cluster::units::{Instant, Span};
 use std::fmt;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// What happens to nodes, in time order; ids in joining order.
 pub(crate) type Timeline = Vec<(Instant, NodeId, NodeEvent)>;
@@ -103,6 +105,14 @@ impl Texts {
         fmt::Write::write_fmt(&mut self.joined, text).expect("writing to a string cannot fail");
         self.ends.push(self.joined.len());
         u32::try_from(self.ends.len() - 1).expect("fewer than 2^32 tasks")
+    }
+
+    /// How many texts stand there that an earlier one is equal to. Compares digests of 128 bits.
+    pub(crate) fn repeats(&self) -> u64 {
+        let rows = 0..self.ends.len() as u32;
+        let mut digests: Vec<u128> = rows.map(|it| xxh3_128(self.get(it).as_bytes())).collect();
+        digests.sort_unstable();
+        digests.windows(2).filter(|it| it[0] == it[1]).count() as u64
     }
 
     fn get(&self, row: u32) -> &str {
@@ -342,6 +352,25 @@ impl Workload {
     /// `None` runs until everything that ends has ended.
     pub fn horizon(&self) -> Option<Instant> {
         self.horizon
+    }
+
+    /// What a copy by [`bayplan::write`](crate::bayplan::write) does not hold, each with the option
+    /// that gives it back.
+    pub fn lost_in_csv(&self) -> Vec<String> {
+        let horizon = self.horizon.map(|Instant(us)| {
+            let exact = decimal::print(us, 1_000_000).expect("a millionth has six places");
+            format!("the horizon of {}: replay with --until {exact}s", card::seconds(us))
+        });
+        let overcommit = self.card.suggested_overcommit.map(|permille| {
+            let factors: Vec<String> = Resource::SCALARS
+                .into_iter()
+                .zip(permille)
+                .filter(|it| it.1 != 1000)
+                .map(|(resource, it)| format!("{}={}", resource.name(), f64::from(it) / 1e3))
+                .collect();
+            format!("the suggested over-commit: replay with --overcommit {}", factors.join(","))
+        });
+        horizon.into_iter().chain(overcommit).collect()
     }
 
     /// Definitions, in id order.

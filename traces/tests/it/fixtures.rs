@@ -44,6 +44,23 @@ fn bayplan_reads_tasks_and_nodes() {
 }
 
 #[test]
+fn the_card_counts_what_was_guessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.csv");
+    let rows = "id,arrival_s,cpu_cores,mem_gib\na,3,,1\nb,2,,\na,1,1,1\na,4,1,1\n";
+    std::fs::write(&path, rows).unwrap();
+    let card = read(&path.display().to_string()).unwrap().card;
+    for (what, want) in [
+        ("tasks of a name that an earlier task has (kept)", 2),
+        ("tasks earlier than the one before (sorted)", 2),
+        ("blank cpu cells of tasks (read as 0)", 2),
+        ("blank memory cells of tasks (read as 0)", 1),
+    ] {
+        assert_eq!(card.counted(what), want, "{what}");
+    }
+}
+
+#[test]
 fn residents_find_their_node_in_a_cluster_given_separately() {
     let mut workload = read(&here("fixtures/bayplan/tasks.csv")).unwrap();
     assert!(!workload.has_nodes());

@@ -40,6 +40,7 @@ fn bayplan_tasks() {
     tasks("id,arrival_s,cpu_cores\na,0,99999999999999999999\n", 2, "10^9 cores");
     tasks("id,arrival_s\na,100000000000.000001\n", 2, "at most 10^17 microseconds");
     tasks("id,arrival_s,duration_us\na,0,100000000000000001\n", 2, "at most 10^17 microseconds");
+    tasks("id,arrival_s\na,1.0000001\n", 2, "more digits");
     tasks("id,arrival_s,cpu_milli\na,0,1000000000001\n", 2, "at most 10^9 cores");
     tasks("id,arrival_s,mem_bytes\na,0,9007199254740993\n", 2, "at most 2^53 bytes");
     tasks("id,arrival_s,cpu_cores\na,0\n", 2, "2 columns where the header line has 3");

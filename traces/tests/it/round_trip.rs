@@ -169,3 +169,19 @@ proptest! {
         prop_assert_eq!(arrivals(&after), arrivals(&before));
     }
 }
+
+#[test]
+fn what_a_copy_loses_is_told() {
+    let until = format!("{}?until=5610.5s", crate::story::here("fixtures/bayplan"));
+    let mut workload = crate::story::read(&until).unwrap();
+    workload.card.suggested_overcommit = Some([1600, 2000, 1000]);
+    assert_eq!(
+        workload.lost_in_csv(),
+        [
+            "the horizon of 93.5 min: replay with --until 5610.5s",
+            "the suggested over-commit: replay with --overcommit cpu=1.6,memory=2",
+        ]
+    );
+    let plain = crate::story::here("fixtures/bayplan");
+    assert!(crate::story::read(&plain).unwrap().lost_in_csv().is_empty());
+}
