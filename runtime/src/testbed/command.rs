@@ -2,6 +2,7 @@
 
 use super::TestbedError;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub(super) fn run(
         .env(MARK, mark)
         .env("PATH", super::machine::search_path())
         .env("LC_ALL", "C")
+        // Ctrl-C at a terminal is for the one who waits, not for half a step.
+        .process_group(0)
         .current_dir("/")
         .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())

@@ -16,6 +16,7 @@ const PROGRAMS: &[(&[&str], &str)] = &[
     (&["busybox"], "busybox-static"),
     (&["unshare"], "util-linux"),
     (&["nsenter"], "util-linux"),
+    (&["setsid"], "util-linux"),
     (&["mount"], "mount"),
     (&["umount"], "mount"),
     (&["hostname"], "hostname"),

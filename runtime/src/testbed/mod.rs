@@ -158,6 +158,9 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Testb
 }
 
 /// Held while a testbed is raised or lowered, so that two processes never do so at once.
+///
+/// A child that was forked but has not yet become its program shares the lock. So whoever gets the lock
+/// after a crash sees all children under their own names, and marked.
 struct Lock {
     _file: fs::File,
 }
@@ -174,6 +177,19 @@ impl Lock {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(TestbedError::Busy { dir: dir.to_owned() }),
             Err(error) => Err(io("locking", &path)(error.into())),
+        }
+    }
+
+    /// As [`Lock::take`], but gives others time to finish.
+    fn wait(dir: &Path, limit: Duration) -> Result<Self, TestbedError> {
+        let began = Instant::now();
+        loop {
+            match Self::take(dir) {
+                Err(TestbedError::Busy { .. }) if began.elapsed() < limit => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                other => return other,
+            }
         }
     }
 }
@@ -216,6 +232,12 @@ pub fn up(dir: &Path, plan: &Plan) -> Result<Testbed, TestbedError> {
     if Record::load(&dir)?.is_some() {
         return Err(TestbedError::AlreadyUp { dir });
     }
+    if dir.join("hosts").exists() || dir.join("hosts.toml").exists() {
+        drop(lock);
+        let _ = fs::remove_file(lock_path(&dir));
+        let reason = "holds hosts or hosts.toml already, which no testbed made";
+        return Err(TestbedError::Folder { dir, reason });
+    }
     let mut record = draw_up(&dir, plan)?;
     record.made_dirs = made_dirs;
     record.save(&dir)?;
@@ -241,13 +263,19 @@ pub fn up(dir: &Path, plan: &Plan) -> Result<Testbed, TestbedError> {
 /// error but listed.
 pub fn down(dir: &Path) -> Result<Lowered, TestbedError> {
     let Ok(dir) = fs::canonicalize(dir) else { return Ok(Lowered::default()) };
-    if Record::load(&dir)?.is_none() {
+    if Record::load(&dir)?.is_none() && !lock_path(&dir).exists() {
         return Ok(Lowered::default());
     }
-    let _lock = Lock::take(&dir)?;
+    // One second: children of a process that was killed may still hold it.
+    let _lock = Lock::wait(&dir, Duration::from_secs(1))?;
     match Record::load(&dir)? {
         Some(record) => Ok(lower(&dir, &record)),
-        None => Ok(Lowered::default()),
+        None => {
+            // Raising was interrupted before it had recorded, let alone made, anything.
+            let _ = fs::remove_file(record::draft_path(&dir));
+            let _ = fs::remove_file(lock_path(&dir));
+            Ok(Lowered::default())
+        }
     }
 }
 
@@ -443,12 +471,27 @@ fn raise_host(
     let step = format!("{name}: connecting its cable");
     let pid = init.pid.to_string();
     let go = |words: &[&str]| run(&step, &mark, words, None);
-    go(&["ip", "link", "add", &host.link, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
+    let card = card_address(&all.id, index);
+    let cable = ["ip", "link", "add", &host.link, "type", "veth"];
+    let inner = ["peer", "name", "eth0", "address", &card, "netns", &pid];
+    go(&[&cable[..], &inner[..]].concat())?;
     go(&["ip", "link", "set", &host.link, "master", &all.bridge, "up"])?;
     let inside = format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.ip);
     run(&step, &mark, &["nsenter", "-t", &pid, "-n", "ip", "-batch", "-"], Some(&inside))?;
     launch_daemon(&all, &host)?;
     await_daemon(&all, &host)
+}
+
+/// A host's hardware address, the same whenever it is raised: with a new one, neighbours that remember the
+/// old one do not find it for up to half a minute.
+fn card_address(id: &str, index: usize) -> String {
+    // The first byte says "locally administered".
+    let mut text = String::from("02");
+    for at in (0..id.len()).step_by(2) {
+        text.push(':');
+        text.push_str(&id[at..at + 2]);
+    }
+    format!("{text}:{:02x}", index + 1)
 }
 
 /// Starts the holder of one host's namespaces.
@@ -469,7 +512,9 @@ fn hold_namespaces(
     let out = fs::File::create(&log).map_err(io("making", &log))?;
     let err = out.try_clone().map_err(io("making", &log))?;
     let flags = ["--pid", "--mount", "--net", "--uts", "--ipc", "--fork", "--mount-proc"];
-    let child = Command::new(machine.program("unshare"))
+    // In a session of its own, so that no terminal's signals reach it.
+    let child = Command::new(machine.program("setsid"))
+        .arg(machine.program("unshare"))
         .args(flags)
         .args(["--kill-child=SIGKILL", "sh", "-c", script, "sh", &host.name])
         .arg(machine.program("docker-init"))
@@ -509,7 +554,7 @@ fn launch_daemon(record: &Record, host: &HostRecord) -> Result<(), TestbedError>
     // The daemon refuses to start over the pid file of one that was killed; containerd's is kept, so
     // that a containerd that still runs is used again.
     let script = "rm -f /run/dockerd.pid\nlog=$1\nshift\n\
-        exec \"$@\" </dev/null >>\"$log\" 2>&1 &\n";
+        exec setsid \"$@\" </dev/null >>\"$log\" 2>&1 &\n";
     let log = host.log().display().to_string();
     let data = host.data().display().to_string();
     let listen = format!("tcp://{}:{PORT}", host.ip);
@@ -697,6 +742,7 @@ impl Testbed {
     ///
     /// If it runs, the host does not, or it does not come up.
     pub fn start_daemon(&self, name: &str) -> Result<(), TestbedError> {
+        let _lock = Lock::wait(&self.dir, 2 * DAEMON_READY)?;
         let (record, host) = self.host(name)?;
         if daemon(&record, &host).is_some() {
             return Err(TestbedError::WrongState {
@@ -786,7 +832,7 @@ impl Testbed {
     ///
     /// If it runs, or does not come up.
     pub fn raise_host(&self, name: &str) -> Result<(), TestbedError> {
-        let _lock = Lock::take(&self.dir)?;
+        let _lock = Lock::wait(&self.dir, 2 * DAEMON_READY)?;
         let machine = Machine::look()?;
         let (record, host) = self.host(name)?;
         if host.init.is_some_and(ProcessId::is_alive) {
@@ -857,12 +903,9 @@ fn lower(dir: &Path, record: &Record) -> Lowered {
     }
     let left = leftovers(dir, record);
     if left.is_empty() {
-        for it in [
-            dir.join("hosts.toml"),
-            dir.join("testbed.json.new"),
-            record::path(dir),
-            lock_path(dir),
-        ] {
+        for it in
+            [dir.join("hosts.toml"), record::draft_path(dir), record::path(dir), lock_path(dir)]
+        {
             let _ = fs::remove_file(it);
         }
         remove_dirs(&record.made_dirs);
@@ -882,8 +925,14 @@ fn kill_all(record: &Record) {
             }
         }
         doomed.extend(process::marked(&record.mark));
-        if doomed.is_empty() || began.elapsed() > GONE {
+        if began.elapsed() > GONE {
             return;
+        }
+        if doomed.is_empty() {
+            if !process::any_undecided() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         for it in &doomed {
             it.signal(Signal::KILL);
@@ -947,6 +996,12 @@ mod tests {
         assert_eq!(zones, ["zone-a", "zone-b", "zone-c", "zone-a"]);
         let text = hosts::write(&hosts);
         assert_eq!(hosts::read(&text, "hosts.toml").unwrap(), hosts);
+    }
+
+    #[test]
+    fn hardware_addresses_are_whole_and_differ() {
+        assert_eq!(card_address("0123abcd", 0), "02:01:23:ab:cd:01");
+        assert_eq!(card_address("0123abcd", 31), "02:01:23:ab:cd:20");
     }
 
     #[test]

@@ -71,6 +71,10 @@ impl ProcessId {
             .unwrap_or_default()
     }
 
+    fn environment(self) -> Vec<u8> {
+        fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default()
+    }
+
     /// Number of its namespace of that kind.
     pub(super) fn namespace(self, kind: &str) -> Option<u64> {
         let link = fs::read_link(format!("/proc/{}/ns/{kind}", self.pid)).ok()?;
@@ -107,10 +111,25 @@ pub(super) fn all() -> Vec<ProcessId> {
 pub(super) fn marked(mark: &str) -> Vec<ProcessId> {
     let wanted = format!("{MARK}={mark}");
     let is_marked = |it: &ProcessId| {
-        let environment = fs::read(format!("/proc/{}/environ", it.pid)).unwrap_or_default();
-        environment.split(|it| *it == 0).any(|it| it.starts_with(wanted.as_bytes()))
+        it.environment().split(|it| *it == 0).any(|it| it.starts_with(wanted.as_bytes()))
     };
     all().into_iter().filter(|it| it.is_alive() && is_marked(it)).collect()
+}
+
+/// Whether some process is just becoming another program: for that moment it shows no environment, and
+/// so no mark. Processes that were started without any look the same, but do not stay young.
+pub(super) fn any_undecided() -> bool {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split('.').next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+    // The kernel tells start times in hundredths of a second, whatever its own clock.
+    let young = seconds.saturating_sub(1) * 100;
+    all().into_iter().any(|it| {
+        it.started >= young
+            && it.is_alive()
+            && it.environment().is_empty()
+            // Threads of the kernel have no program.
+            && fs::read_link(format!("/proc/{}/exe", it.pid)).is_ok()
+    })
 }
 
 /// Waits until none of them lives.

@@ -82,6 +82,11 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("testbed.json")
 }
 
+/// The record while it is being written.
+pub(super) fn draft_path(dir: &Path) -> PathBuf {
+    dir.join("testbed.json.new")
+}
+
 impl Record {
     /// An empty one with names of its own.
     pub(super) fn new(id: &str, boot: String, subnet: Subnet) -> Self {
@@ -143,7 +148,7 @@ impl Record {
 
     /// Writes it so that a crash leaves the old one or the new one, never half of one.
     pub(super) fn save(&self, dir: &Path) -> Result<(), TestbedError> {
-        let (path, draft) = (path(dir), dir.join("testbed.json.new"));
+        let (path, draft) = (path(dir), draft_path(dir));
         let text = serde_json::to_vec_pretty(self).expect("a record is plain data");
         let write = || -> std::io::Result<()> {
             let mut file = fs::File::create(&draft)?;

@@ -90,6 +90,7 @@ async fn a_frozen_daemon(room: &Room, web: &Container) {
 async fn a_cut_cable(room: &Room, web: &Container) {
     let (testbed, engine) = (&room.testbed, room.engine("n1", "me"));
     let mut events = engine.events(None).await.unwrap();
+    let mut unwatched = room.trusting_engine("n1").events(None).await.unwrap();
     testbed.cut_network("n1").unwrap();
     assert_state(testbed, "n1", HostState::Cut);
     let began = Instant::now();
@@ -98,6 +99,9 @@ async fn a_cut_cable(room: &Room, web: &Container) {
     assert!(events.next().await.is_err(), "the stream ends");
     println!("cable cut: ping and event stream noticed after {:.2?}", began.elapsed());
     assert!(room.engine("n2", "me").ping().await.is_ok(), "the others are not concerned");
+    let ended = tokio::time::timeout(SOON, unwatched.next()).await.expect("keepalive ends it");
+    assert!(matches!(ended, Err(EngineError::Unknown { .. })), "{ended:?}");
+    println!("cable cut: an unwatched stream ended after {:.2?}", began.elapsed());
 
     testbed.heal_network("n1").unwrap();
     let took =

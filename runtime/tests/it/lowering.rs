@@ -83,3 +83,43 @@ fn a_testbed_whose_raising_was_killed_is_lowered() {
         );
     }
 }
+
+#[test]
+fn a_daemon_that_does_not_start_is_reported_and_all_is_lowered() {
+    if unfit().is_some() {
+        return;
+    }
+    let _turn = Turn::take();
+    let before = Traces::look();
+    let (folder, dir) = folder();
+    let broken = folder.path().join("dockerd");
+    std::fs::write(&broken, "#!/bin/sh\necho cannot possibly work >&2\nexit 1\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&broken, mode).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lowering::victim_raises", "--ignored", "--nocapture"])
+        .env(VICTIM, &dir)
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&victim.stderr).into_owned();
+    assert!(!victim.status.success() && said.contains("NotRaised"), "{said}");
+    assert!(said.contains("cannot possibly work") && said.contains("left: []"), "{said}");
+    before.assert_nothing_new();
+    assert!(!dir.exists());
+}
+
+#[test]
+fn a_folder_with_hosts_of_somebody_else_is_left_alone() {
+    if unfit().is_some() {
+        return;
+    }
+    let (_folder, dir) = folder();
+    std::fs::create_dir_all(dir.join("hosts/mine")).unwrap();
+    let refused = testbed::up(&dir, &Plan::new(1));
+    assert!(matches!(refused, Err(TestbedError::Folder { .. })), "{refused:?}");
+    assert_eq!(testbed::down(&dir).unwrap().left, []);
+    assert!(dir.join("hosts/mine").exists());
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing was added");
+}
