@@ -98,6 +98,9 @@ fn write(workload: &Workload, out: &Path, gzip: bool, global: &Global) -> Result
         for file in files {
             print::line(&format!("wrote {}", file.display()))?;
         }
+        for sentence in workload.lost_in_csv() {
+            print::line(&format!("what the files do not hold: {sentence}"))?;
+        }
     }
     Ok(())
 }

@@ -209,8 +209,16 @@ fn recognise(sample: &Sample) -> Option<Role> {
     if has(Role::Tasks, |it| matches!(it, Column::Arrival(_))) {
         return Some(Role::Tasks);
     }
-    let names_nodes = has(Role::Nodes, |it| *it == Column::Name);
     let has_amounts = has(Role::Nodes, |it| matches!(it, Column::Cpu(_) | Column::Memory(_)));
+    // A task list that lacks the arrival column is told so, and not taken for nodes.
+    let for_nodes = known_columns(Role::Nodes);
+    let for_tasks_only = known_columns(Role::Tasks).into_iter().any(|(name, _)| {
+        header.contains(&name.as_str()) && !for_nodes.iter().any(|it| it.0 == name)
+    });
+    if has_amounts && for_tasks_only {
+        return Some(Role::Tasks);
+    }
+    let names_nodes = has(Role::Nodes, |it| *it == Column::Name);
     (names_nodes && has_amounts).then_some(Role::Nodes)
 }
 
@@ -291,7 +299,10 @@ fn for_each_line(
                 columns = Some(header);
             }
             Some(header) if header.len() != cells.len() => {
-                return Err(line.columns("the header line", cells.len(), header.len()));
+                let place = line.place();
+                let has_open_quote = place.text.matches('"').count() % 2 == 1;
+                let (found, wanted) = (cells.len(), header.len());
+                return Err(TraceError::RowLength { place, found, wanted, has_open_quote });
             }
             Some(header) => visit(&line, header, &cells)?,
         }

@@ -128,6 +128,28 @@ pub enum TraceError {
         /// How many there should be.
         wanted: String,
     },
+    /// A row that does not have the fields that its header names.
+    #[error("{place}: the row has {found} fields, the header names {wanted}")]
+    RowLength {
+        /// Where.
+        place: Box<Place>,
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+        /// Whether a quote is opened on the line and not closed.
+        has_open_quote: bool,
+    },
+    /// Tasks there were, but none that the options leave.
+    #[error("{path}: {option} leaves none of {tasks} tasks")]
+    NoneLeft {
+        /// What was read.
+        path: String,
+        /// The options that can do so, as they were given.
+        option: String,
+        /// How many tasks there were.
+        tasks: usize,
+    },
     /// A column name that the format does not have.
     #[error("{place}: unknown column {found:?}")]
     UnknownColumn {
@@ -189,20 +211,14 @@ pub enum TraceError {
         found: &'static str,
     },
     /// A task that fits no node, not even when all are empty.
-    #[error(
-        "{place}: task {task} asks for more {short_of} than any node has ({asked}, largest {largest})"
-    )]
+    #[error("{place}: task {task} asks for {wants}")]
     Oversized {
         /// Where the task stands.
         place: Box<Place>,
         /// Its name.
         task: String,
-        /// What it is short of: a resource, or `gpu devices`, `attributes`.
-        short_of: String,
-        /// How much it asks for.
-        asked: u64,
-        /// What the best node offers, over-commit included.
-        largest: u64,
+        /// What it asks for and no node has, in words.
+        wants: String,
         /// How many tasks are like that, this one included.
         count: u64,
     },
@@ -244,6 +260,7 @@ impl TraceError {
         match self {
             Self::NotText { place }
             | Self::Columns { place, .. }
+            | Self::RowLength { place, .. }
             | Self::UnknownColumn { place, .. }
             | Self::MissingColumn { place, .. }
             | Self::Field { place, .. }
@@ -283,6 +300,13 @@ impl TraceError {
             Self::Columns { format, wanted, .. } => format!(
                 "{format} lines have {wanted} columns; `bayplan trace formats {format}` describes them"
             ),
+            Self::RowLength { has_open_quote: true, .. } => {
+                "a quote is opened on this line and not closed".into()
+            }
+            Self::RowLength { .. } => {
+                "give every row as many fields as the header, empty ones included".into()
+            }
+            Self::NoneLeft { .. } => "give a larger number, or leave the option out".into(),
             Self::UnknownColumn { nearest, .. } => did_you_mean(nearest, &[]),
             Self::MissingColumn { wanted, .. } => {
                 format!("add {wanted} to the header line; the unit stands in the name")
@@ -343,14 +367,6 @@ pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> 
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(3).map(|(_, it)| it.to_owned()).collect()
-}
-
-/// The word for a resource a task is short of.
-pub(crate) fn short_of(resource: Resource) -> String {
-    match resource {
-        Resource::Gpu => "gpu devices".into(),
-        other => other.name().into(),
-    }
 }
 
 #[cfg(test)]

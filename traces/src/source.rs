@@ -227,9 +227,16 @@ pub fn read(source: &Source, options: &ReadOptions) -> Result<Workload, TraceErr
             draft.finish()
         }
     };
+    let tasks = workload.task_count();
     transform::apply(&mut workload, &options)?;
     workload.check_sums()?;
-    if workload.task_count() == 0 {
+    if workload.task_count() == 0 && tasks > 0 {
+        let limit = options.limit.map(|it| format!("--limit {it}"));
+        let until = options.until.map(|it| format!("--until {it}"));
+        let option = [limit, until].into_iter().flatten().collect::<Vec<_>>().join(" with ");
+        return Err(TraceError::NoneLeft { path: source.to_string(), option, tasks });
+    }
+    if tasks == 0 {
         return Err(TraceError::Empty { path: source.to_string(), wanted: "tasks" });
     }
     workload.measure();

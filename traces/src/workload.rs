@@ -1,8 +1,8 @@
 //! A workload in memory: what a reader made of its input, ready to be streamed to the simulator.
 
-use crate::card::{self, Card};
+use crate::card::{self, Card, Units};
 use crate::decimal;
-use crate::error::{self, Place, TraceError};
+use crate::error::{Place, TraceError};
 use crate::limits;
 use crate::load;
 use crate::zones::Zones;
@@ -264,12 +264,8 @@ pub struct TooLarge {
     pub task: TaskId,
     /// Where it stands in the trace.
     pub place: Place,
-    /// What it is short of on the node that offers most of it.
-    pub short_of: String,
-    /// How much it asks for.
-    pub asked: u64,
-    /// What the best node offers, over-commit included.
-    pub largest: u64,
+    /// What it asks for and no node has, in words.
+    pub wants: String,
 }
 
 impl Workload {
@@ -487,15 +483,16 @@ impl Workload {
     /// that ever join and all capacities they ever have, times the over-commit factor.
     pub fn check_fits(&self, overcommit: Overcommit) -> Vec<TooLarge> {
         let nodes = self.node_kinds(overcommit);
-        let verdicts: Vec<Option<(String, u64, u64)>> =
-            self.definitions.iter().map(|it| short_of_all(&it.demand(), &nodes)).collect();
+        let units = self.card.units;
+        let judge = |it: &TaskDefinition| wants_too_much(&it.demand(), &nodes, units);
+        let verdicts: Vec<Option<String>> = self.definitions.iter().map(judge).collect();
         self.tasks
             .iter()
             .zip(0..)
             .filter_map(|(row, id)| {
-                let (short_of, asked, largest) = verdicts[row.definition as usize].clone()?;
+                let wants = verdicts[row.definition as usize].clone()?;
                 let task = TaskId(id);
-                Some(TooLarge { task, place: self.place(task), short_of, asked, largest })
+                Some(TooLarge { task, place: self.place(task), wants })
             })
             .collect()
     }
@@ -513,9 +510,7 @@ impl Workload {
             Oversized::Error => Err(TraceError::Oversized {
                 place: Box::new(first.place.clone()),
                 task: self.name(first.task),
-                short_of: first.short_of.clone(),
-                asked: first.asked,
-                largest: first.largest,
+                wants: first.wants.clone(),
                 count,
             }),
             Oversized::Keep => {
@@ -673,8 +668,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) horizon: &'a mut Option<Instant>,
 }
 
-/// What a demand is short of on every kind of node, with what it asks for and the most there is.
-fn short_of_all(demand: &Demand, kinds: &[NodeSpec]) -> Option<(String, u64, u64)> {
+/// What a demand asks for and no kind of node has, in words; `None` if one has it all.
+fn wants_too_much(demand: &Demand, kinds: &[NodeSpec], units: Units) -> Option<String> {
     if kinds.is_empty() || kinds.iter().any(|it| fits_empty(demand, it)) {
         return None;
     }
@@ -683,18 +678,30 @@ fn short_of_all(demand: &Demand, kinds: &[NodeSpec]) -> Option<(String, u64, u64
         let row = resource.row();
         let largest = kinds.iter().map(|it| it.capacity.amounts.array()[row]).max().unwrap_or(0);
         if asked[row] > largest {
-            return Some((error::short_of(resource), asked[row], largest));
+            let (asked, largest) =
+                (units.amount(resource, asked[row]), units.amount(resource, largest));
+            return Some(format!("{resource} of {asked}, the largest node has {largest}"));
         }
     }
     let devices = kinds.iter().map(|it| matching_devices(demand, it)).max().unwrap_or(0);
     if u64::from(demand.gpus.count) > devices {
-        let asked = u64::from(demand.gpus.count);
-        return Some((error::short_of(Resource::Gpu), asked, devices));
+        let models = match &demand.gpus.models[..] {
+            [] => String::new(),
+            models => format!(" of {}", models.join("|")),
+        };
+        let count = demand.gpus.count;
+        return Some(format!("{count} gpu devices{models}, no node has more than {devices}"));
     }
-    if !demand.requires.iter().all(|ask| kinds.iter().any(|it| has_attribute(it, ask))) {
-        return Some(("attributes".into(), demand.requires.len() as u64, 0));
+    let has = |ask: &&Requirement| kinds.iter().any(|it| has_attribute(it, ask));
+    if let Some(ask) = demand.requires.iter().find(|it| !has(it)) {
+        let values = if ask.values.is_empty() {
+            String::new()
+        } else {
+            format!("={}", ask.values.join("|"))
+        };
+        return Some(format!("the attribute {}{values}, which no node has", ask.attribute));
     }
-    Some(("all it asks for together".into(), 1, 0))
+    Some(format!("{} together, which no single node has", units.describe(demand)))
 }
 
 fn fits_empty(demand: &Demand, node: &NodeSpec) -> bool {

@@ -43,8 +43,8 @@ fn bayplan_tasks() {
     tasks("id,arrival_s\na,1.0000001\n", 2, "more digits");
     tasks("id,arrival_s,cpu_milli\na,0,1000000000001\n", 2, "at most 10^9 cores");
     tasks("id,arrival_s,mem_bytes\na,0,9007199254740993\n", 2, "at most 2^53 bytes");
-    tasks("id,arrival_s,cpu_cores\na,0\n", 2, "2 columns where the header line has 3");
-    tasks("id,arrival_s,cpu_cores\na,0,1,2\n", 2, "4 columns");
+    tasks("id,arrival_s,cpu_cores\na,0\n", 2, "the row has 2 fields, the header names 3");
+    tasks("id,arrival_s,cpu_cores\na,0,1,2\n", 2, "the row has 4 fields");
     tasks("id,arrival_s,cpu_cors\na,0,1\n", 1, "did you mean cpu_cores?");
     tasks("id,arrival_s,cpu_cores,cpu_milli\n", 1, "is there already");
     tasks("id,arrival_s,arrival_ms\n", 1, "is there already");
