@@ -29,8 +29,8 @@ fn draw(comparison: &Comparison) -> Scene {
     let note = if !any_ranked {
         "Nothing is ranked: there is one policy, or all have the same values."
     } else {
-        "Darker is further from the best mean: full at twice as bad, for shares at 20 percentage \
-         points. * best mean, = not told apart from it, whatever the shade. Small: how far from it."
+        "Darker is further from the best mean, up to twice as bad or 20 points. * best, = not told \
+         apart from it."
     };
     let policies = comparison.policies();
     let height = HEAD + ROW * policies.len() as f64 + 8.0;
