@@ -136,11 +136,11 @@ pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure
     Failure::new(format!("cannot {what} {}: {error}", path.display())).help(help)
 }
 
-/// The names most like `found`, for "did you mean".
-pub fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
+/// `did you mean NAME? ` with the known name most like `found`, or nothing if none is like it.
+pub fn did_you_mean<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = known
         .map(|it| (strsim::jaro_winkler(found, it), it))
         .filter(|it| it.0 > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)))
-        .map(|it| it.1)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    nearest.map_or(String::new(), |it| format!("did you mean {}? ", it.1))
 }

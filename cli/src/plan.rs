@@ -1,7 +1,7 @@
 //! From the command line to types: every choice is made here, and every default is explicit.
 
 use crate::args::{Global, World};
-use crate::error::{Failure, nearest};
+use crate::error::{Failure, did_you_mean};
 use cluster::demand::Resource;
 use cluster::nodes::Overcommit;
 use cluster::rules::{QueueOrder, Unfit};
@@ -182,10 +182,9 @@ fn scripted_faults(world: &World, source: &Source) -> Result<Vec<Scripted>, Fail
 fn bad_fault(text: &str, error: &BadFault) -> Failure {
     let known = ["node-loss", "zone-outage", "drain"];
     let what = text.split(':').next().unwrap_or(text);
-    let meant = nearest(what, known.into_iter()).map(|it| format!("did you mean {it}? "));
+    let meant = did_you_mean(what, known.into_iter());
     Failure::new(error.to_string()).help(format!(
-        "{}write --fault zone-outage:ZONE@6h+30m, node-loss:NODE@1h or drain:NODE@2h+1h",
-        meant.unwrap_or_default()
+        "{meant}write --fault zone-outage:ZONE@6h+30m, node-loss:NODE@1h or drain:NODE@2h+1h"
     ))
 }
 
@@ -251,8 +250,7 @@ fn pairs<'a>(
                 .help(format!("keys are {keys}")));
         };
         let Some(key) = known.iter().find(|it| **it == key.trim()) else {
-            let meant = nearest(key.trim(), known.iter().copied());
-            let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+            let meant = did_you_mean(key.trim(), known.iter().copied());
             return Err(Failure::new(format!("{option} has no key {:?}", key.trim()))
                 .help(format!("{meant}keys are {keys}")));
         };
@@ -305,8 +303,7 @@ fn queue_order(text: &str) -> Result<QueueOrder, Failure> {
         ("smallest-first", Some(by)) => Ok(QueueOrder::SmallestFirst(by)),
         _ => {
             let known = ["fifo", "priority", "shortest-first", "largest-first", "smallest-first"];
-            let meant = nearest(name, known.into_iter());
-            let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+            let meant = did_you_mean(name, known.into_iter());
             Err(Failure::new(format!("--queue: {text:?} is no order")).help(format!(
                 "{meant}orders are fifo, priority, shortest-first, largest-first[:RESOURCE] and \
                  smallest-first[:RESOURCE], with RESOURCE cpu, memory, disk or gpu"
@@ -344,8 +341,7 @@ fn unfit(text: &str) -> Result<Unfit, Failure> {
             Ok(Unfit::Retry { first, max, factor_permille, tries })
         }
         _ => {
-            let meant = nearest(name, ["wait", "head", "drop", "retry"].into_iter());
-            let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+            let meant = did_you_mean(name, ["wait", "head", "drop", "retry"].into_iter());
             Err(Failure::new(format!("--unfit: {text:?} is none of what a task can do")).help(
                 format!("{meant}it can wait, head, drop, retry[:first=1s,max=5m,factor=2,tries=0]"),
             ))

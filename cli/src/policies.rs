@@ -1,9 +1,8 @@
 //! `bayplan policies`.
 
 use crate::args::{Format, Global, Policies};
-use crate::error::{Failure, nearest};
+use crate::error::{Failure, did_you_mean};
 use crate::print;
-use comfy_table::{ContentArrangement, Table, presets};
 use schedulers::ALL;
 use schedulers::card::Card;
 use serde::Serialize;
@@ -62,21 +61,13 @@ pub fn policies(args: &Policies, global: &Global) -> Result<(), Failure> {
             // A whole policy will do, too: its name is what stands before the colon.
             let word = name.split(':').next().unwrap_or(name);
             let Some(card) = cards().find(|it| it.name == word) else {
-                let meant = nearest(word, cards().map(|it| it.name));
-                let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+                let meant = did_you_mean(word, cards().map(|it| it.name));
                 return Err(Failure::new(format!("there is no policy {word:?}"))
                     .help(format!("{meant}`bayplan policies` lists them")));
             };
             describe(&page(card), global)
         }
     }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(100).set_header(header);
-    table
 }
 
 fn list(pages: Vec<Page<'_>>, global: &Global) -> Result<(), Failure> {
@@ -93,7 +84,7 @@ fn list(pages: Vec<Page<'_>>, global: &Global) -> Result<(), Failure> {
             print::text(&String::from_utf8_lossy(&bytes))
         }
         Format::Table => {
-            let mut table = table(&["policy", "places a task on", "example"]);
+            let mut table = print::columns(&["policy", "places a task on", "example"]);
             for it in &pages {
                 table.add_row([it.name, it.summary, it.example]);
             }
@@ -108,7 +99,7 @@ fn describe(page: &Page<'_>, global: &Global) -> Result<(), Failure> {
         return print::json(page);
     }
     print::no_csv(global)?;
-    let mut text = table(&[]);
+    let mut text = print::columns(&[]);
     for (name, value) in [
         ("policy", page.name),
         ("places on", page.summary),
@@ -123,7 +114,7 @@ fn describe(page: &Page<'_>, global: &Global) -> Result<(), Failure> {
     if page.parameters.is_empty() {
         return print::line("\nIt takes no parameters.");
     }
-    let mut parameters = table(&["parameter", "values", "default", "meaning"]);
+    let mut parameters = print::columns(&["parameter", "values", "default", "meaning"]);
     for it in &page.parameters {
         parameters.add_row([it.name, it.values, it.default, it.summary]);
     }

@@ -2,6 +2,7 @@
 
 use crate::args::{Format, Global};
 use crate::error::Failure;
+use comfy_table::{ContentArrangement, Table, presets};
 use reports::comparison::Comparison;
 use reports::exports;
 use reports::table::{TableStyle, table};
@@ -29,6 +30,14 @@ pub fn text(text: &str) -> Result<(), Failure> {
 /// As [`text`].
 pub fn line(line: &str) -> Result<(), Failure> {
     text(&format!("{line}\n"))
+}
+
+/// An empty table without lines, for lists; as wide as a terminal usually is.
+pub fn columns(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(100).set_header(header);
+    table
 }
 
 /// Refuses `--format csv` where there is no table of rows to print.

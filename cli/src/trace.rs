@@ -1,10 +1,9 @@
 //! `bayplan trace`: inspect, convert, generate, formats.
 
 use crate::args::{Format, Global, Trace, TraceCommand, TraceInput};
-use crate::error::{Failure, io, nearest};
+use crate::error::{Failure, did_you_mean, io};
 use crate::progress::Bar;
 use crate::{plan, print};
-use comfy_table::{ContentArrangement, Table, presets};
 use std::path::Path;
 use traces::format::COMMON_OPTIONS;
 use traces::generate::Recipe;
@@ -105,13 +104,6 @@ fn write(workload: &Workload, out: &Path, gzip: bool, global: &Global) -> Result
     Ok(())
 }
 
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(100).set_header(header);
-    table
-}
-
 fn list(global: &Global) -> Result<(), Failure> {
     if global.format == Format::Json {
         let names: Vec<_> = FORMATS
@@ -120,7 +112,7 @@ fn list(global: &Global) -> Result<(), Failure> {
             .collect();
         return print::json(&names);
     }
-    let mut text = table(&["format", "what", "from"]);
+    let mut text = print::columns(&["format", "what", "from"]);
     for it in FORMATS {
         text.add_row([it.name, it.summary, it.source]);
     }
@@ -133,8 +125,7 @@ fn list(global: &Global) -> Result<(), Failure> {
 
 fn describe(name: &str, global: &Global) -> Result<(), Failure> {
     let Some(format) = FORMATS.iter().find(|it| it.name == name) else {
-        let meant = nearest(name, FORMATS.iter().map(|it| it.name));
-        let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+        let meant = did_you_mean(name, FORMATS.iter().map(|it| it.name));
         return Err(Failure::new(format!("there is no trace format {name:?}"))
             .help(format!("{meant}`bayplan trace formats` lists them")));
     };
@@ -154,7 +145,7 @@ fn describe(name: &str, global: &Global) -> Result<(), Failure> {
         "{}: {}\n{}\n\n{}\n",
         format.name, format.summary, format.source, format.guide
     ))?;
-    let mut options = table(&["option", "meaning"]);
+    let mut options = print::columns(&["option", "meaning"]);
     for it in format.options.iter().chain(COMMON_OPTIONS) {
         options.add_row([it.name, it.summary]);
     }

@@ -1,6 +1,6 @@
 //! Reading what a plan names: workloads per seed, their cluster and over-commit, the digests of inputs.
 
-use crate::error::{Failure, io, nearest};
+use crate::error::{Failure, did_you_mean, io};
 use crate::plan::Plan;
 use cluster::event::NodeEvent;
 use cluster::nodes::{NO_ZONE, Overcommit};
@@ -102,8 +102,7 @@ fn check_places(plan: &Plan, workload: &Workload) -> Result<(), Failure> {
         if known.contains(name.as_str()) {
             continue;
         }
-        let meant = nearest(name, known.iter().copied());
-        let meant = meant.map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+        let meant = did_you_mean(name, known.iter().copied());
         let some: Vec<&str> = known.iter().copied().take(8).collect();
         let more = if known.len() > some.len() { ", …" } else { "" };
         return Err(Failure::new(format!("fault {scripted}: there is no {kind} {name:?}"))
