@@ -146,7 +146,12 @@ pub fn one(
     keep_stopped: bool,
     bar: &Bar,
 ) -> Result<Finished, Failure> {
-    let rules = Rules { order: plan.order, unfit: plan.unfit, overcommit: ready.overcommit };
+    let rules = Rules {
+        order: plan.order,
+        unfit: plan.unfit,
+        overcommit: ready.overcommit,
+        ..Rules::default()
+    };
     let until = plan.until.or_else(|| ready.workload.horizon());
     let config = Config {
         rules,

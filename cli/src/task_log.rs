@@ -149,12 +149,19 @@ impl Observer for TaskLog {
                         Ending::Dropped(_) => "dropped",
                         Ending::Lost => "lost",
                         Ending::Evicted => "evicted",
+                        Ending::FailedToStart(_) => "failed-to-start",
+                        Ending::Stopped(_) => "stopped",
                     };
                 }
                 Change::NodeReady { .. }
                 | Change::NodeDraining { .. }
                 | Change::NodeLost { .. }
-                | Change::NodeUpdated { .. } => {}
+                | Change::NodeUpdated { .. }
+                | Change::NodeUnreachable { .. }
+                | Change::Health { .. }
+                | Change::ServicePut { .. }
+                | Change::ServiceDeleted { .. }
+                | Change::ServiceThrottled { .. } => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 //! it, the simulator merges it with its own agenda.
 
 use crate::demand::TaskDefinition;
-use crate::event::{NodeEvent, Submission};
+use crate::event::{Event, NodeEvent, Submission};
 use crate::ids::{DefinitionId, NodeId};
 use crate::units::{Instant, Span};
 
@@ -34,6 +34,9 @@ pub enum What {
     },
     /// Brings a task.
     Task(TaskArrival),
+    /// Anything else that the manager is told as it is: services, what a live world said of a node.
+    /// Traces bring none.
+    Told(Event),
 }
 
 /// A task of a workload, with what only the world knows about it.

@@ -1,9 +1,10 @@
 //! What can happen to a cluster (events), what it asks of the world (actions), and what thereby
 //! changed (changes).
 
-use crate::demand::{Resource, TaskDefinition};
+use crate::demand::{Port, Resource, TaskDefinition};
 use crate::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use crate::nodes::{DeviceSet, NodeCapacity, NodeSpec};
+use crate::service::ServiceSpec;
 use crate::units::{Instant, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,6 +53,25 @@ pub enum Event {
     },
     /// A moment asked for by [`Action::Wake`] has come.
     Timer,
+    /// A live world says something of a node.
+    NodeReported {
+        /// Which.
+        node: NodeId,
+        /// What.
+        report: NodeReport,
+    },
+    /// A service is created, or changed: scaled, or told to run another definition from now on.
+    ServicePut {
+        /// The group that its tasks are counted in; never used for anything else.
+        service: GroupId,
+        /// What it shall be.
+        spec: ServiceSpec,
+    },
+    /// A service is to be gone, with all its tasks. An unknown one is ignored.
+    ServiceDeleted {
+        /// Which.
+        service: GroupId,
+    },
 }
 
 /// What can happen to a node.
@@ -63,10 +83,27 @@ pub enum NodeEvent {
     Lost,
     /// It is ready again, after having been lost or draining. A lost node returns empty.
     Returned,
-    /// It keeps what it runs and takes nothing new.
+    /// It takes nothing new and keeps what it runs, but for tasks of services: those that only start
+    /// are stopped, those that run are stopped once others run in their place.
     Draining,
     /// It offers something else than before. What it runs stays.
     Updated(NodeCapacity),
+}
+
+/// What a live world says of a node; traces say [`NodeEvent`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeReport {
+    /// Contact is lost. It takes nothing new; what it runs is believed to run on. After
+    /// [`Rules::lost_after`](crate::rules::Rules::lost_after) it counts as lost.
+    Unreachable,
+    /// There is contact again. What it runs was kept, unless it counted as lost meanwhile: then it is
+    /// empty. A draining node goes on draining.
+    Reachable,
+    /// It drains no longer.
+    Activated,
+    /// Of its host ports, others hold these, sorted: tasks cannot have them. Replaces what was said
+    /// before.
+    PortsTaken(Vec<Port>),
 }
 
 /// A task as it is submitted.
@@ -122,6 +159,61 @@ pub enum Report {
         /// 0 is success.
         code: i32,
     },
+    /// Its health checks pass.
+    Healthy,
+    /// Its health checks fail.
+    Unhealthy,
+    /// It could not be started, and nothing of it is left on the node.
+    Failed {
+        /// What stood in the way.
+        why: StartFailure,
+    },
+}
+
+/// What stood in the way of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StartFailure {
+    /// The image is not there and cannot be had.
+    Image,
+    /// A host port is held by somebody else.
+    Port,
+    /// The command does not exist, or may not be run.
+    Command,
+    /// A volume or a directory is missing.
+    Volume,
+    /// A container that others wait for can no longer become what they wait for.
+    Dependency,
+    /// It took too long.
+    Timeout,
+    /// Anything else.
+    Other,
+}
+
+impl StartFailure {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Image,
+        Self::Port,
+        Self::Command,
+        Self::Volume,
+        Self::Dependency,
+        Self::Timeout,
+        Self::Other,
+    ];
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "image not to be had",
+            Self::Port => "host port taken",
+            Self::Command => "command cannot be run",
+            Self::Volume => "volume missing",
+            Self::Dependency => "dependency failed",
+            Self::Timeout => "took too long",
+            Self::Other => "refused by the node",
+        })
+    }
 }
 
 /// Everything the manager may ask of the world. The simulator turns these into later events; the
@@ -176,8 +268,29 @@ pub enum Action {
 pub enum StopReason {
     /// It was cancelled.
     Cancelled,
-    /// The scheduler took it off its node in favour of others.
+    /// The scheduler took it off its node in favour of others; it waits again.
     Evicted,
+    /// The scheduler ended it in favour of others.
+    Killed,
+    /// Its service has more tasks than it should.
+    Surplus,
+    /// It is unhealthy; its service runs another in its place.
+    Unhealthy,
+    /// Its node drains.
+    Drained,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled => "cancelled",
+            Self::Evicted => "evicted",
+            Self::Killed => "killed",
+            Self::Surplus => "surplus",
+            Self::Unhealthy => "unhealthy",
+            Self::Drained => "drained",
+        })
+    }
 }
 
 /// Why a task waits or is dropped, as a class. `explain` gives the counts.
@@ -197,6 +310,8 @@ pub enum HoldReason {
     BehindHead,
     /// It fits somewhere, but the scheduler keeps it back.
     HeldBack,
+    /// On most nodes that have room, its like failed to start of late.
+    FailedThere,
 }
 
 impl fmt::Display for HoldReason {
@@ -209,6 +324,7 @@ impl fmt::Display for HoldReason {
             Self::Attribute => f.write_str("attribute missing"),
             Self::BehindHead => f.write_str("behind the head of the line"),
             Self::HeldBack => f.write_str("held back by the scheduler"),
+            Self::FailedThere => f.write_str("its like failed to start there"),
         }
     }
 }
@@ -229,6 +345,10 @@ pub enum Ending {
     Lost,
     /// The scheduler killed it.
     Evicted,
+    /// It never ran.
+    FailedToStart(StartFailure),
+    /// The manager stopped it: its service had no more use for it, or it was unhealthy.
+    Stopped(StopReason),
 }
 
 /// A transition of the cluster's state, told to schedulers and to observers after it happened.
@@ -251,6 +371,11 @@ pub enum Change {
     },
     /// A node offers something else.
     NodeUpdated {
+        /// Which.
+        node: NodeId,
+    },
+    /// Contact with a node is lost; its tasks are believed to run on.
+    NodeUnreachable {
         /// Which.
         node: NodeId,
     },
@@ -279,6 +404,34 @@ pub enum Change {
         task: Facts,
         /// Where.
         node: NodeId,
+    },
+    /// A running task's health checks say something else than before.
+    Health {
+        /// Its history so far.
+        task: Facts,
+        /// Where.
+        node: NodeId,
+        /// Whether they pass.
+        is_healthy: bool,
+    },
+    /// A service was created or changed.
+    ServicePut {
+        /// Which.
+        service: GroupId,
+    },
+    /// A service is gone; its tasks are being stopped.
+    ServiceDeleted {
+        /// Which.
+        service: GroupId,
+    },
+    /// A service's tasks fail to start: no more are tried before this moment.
+    ServiceThrottled {
+        /// Which.
+        service: GroupId,
+        /// Failures in a row.
+        failures: u32,
+        /// When the next task is tried.
+        until: Instant,
     },
     /// A task lost its node, or was evicted, and what it had done is lost. [`Change::Queued`] or
     /// [`Change::Ended`] follows.

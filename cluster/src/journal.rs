@@ -1,7 +1,7 @@
 //! The journal: the record of `(time, input, actions)`. Its bytes are hashed as they are made; the
 //! hash is the run's fingerprint. Live runs always keep the bytes, simulated runs when asked.
 
-use crate::event::{Action, Event, NodeEvent, Report};
+use crate::event::{Action, Event, NodeEvent, NodeReport, Report};
 use crate::units::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -178,9 +178,24 @@ impl fmt::Display for Event {
                 match report {
                     Report::Started => write!(f, "{task}{again} started"),
                     Report::Exited { code } => write!(f, "{task}{again} exits {code}"),
+                    Report::Healthy => write!(f, "{task}{again} healthy"),
+                    Report::Unhealthy => write!(f, "{task}{again} unhealthy"),
+                    Report::Failed { why } => write!(f, "{task}{again} fails to start: {why}"),
                 }
             }
             Self::Timer => f.write_str("timer"),
+            Self::NodeReported { node, report } => match report {
+                NodeReport::Unreachable => write!(f, "{node} out of reach"),
+                NodeReport::Reachable => write!(f, "{node} in reach"),
+                NodeReport::Activated => write!(f, "{node} drains no longer"),
+                NodeReport::PortsTaken(ports) => {
+                    write!(f, "{node} has {} host ports that others hold", ports.len())
+                }
+            },
+            Self::ServicePut { service, spec } => {
+                write!(f, "{service} put: {} × {} of {}", spec.name, spec.desired, spec.definition)
+            }
+            Self::ServiceDeleted { service } => write!(f, "{service} deleted"),
         }
     }
 }
@@ -198,13 +213,7 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
-            Self::Stop { task, node, reason, .. } => {
-                let reason = match reason {
-                    crate::event::StopReason::Cancelled => "cancelled",
-                    crate::event::StopReason::Evicted => "evicted",
-                };
-                write!(f, "stop {task} on {node} ({reason})")
-            }
+            Self::Stop { task, node, reason, .. } => write!(f, "stop {task} on {node} ({reason})"),
             Self::Drop { task, reason } => write!(f, "drop {task} ({reason})"),
             Self::Hold { task, reason } => write!(f, "hold {task} ({reason})"),
             Self::Wake { at } => write!(f, "wake at {at}"),

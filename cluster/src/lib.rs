@@ -76,6 +76,7 @@ mod queue;
 pub mod refusal;
 pub mod rules;
 pub mod scheduler;
+pub mod service;
 pub mod shape;
 pub mod state;
 #[cfg(test)]

@@ -193,6 +193,9 @@ impl Core {
             Event::TaskReported { task, attempt, report } => {
                 self.reported(now, *task, *attempt, *report);
             }
+            Event::ServicePut { .. }
+            | Event::ServiceDeleted { .. }
+            | Event::NodeReported { .. } => {}
             Event::Timer => {
                 while self.wakes.first().is_some_and(|&it| it <= now) {
                     self.wakes.pop_first();
@@ -350,6 +353,7 @@ impl Core {
                     self.changes.push(Change::Started { task: facts, node });
                 }
             }
+            Report::Healthy | Report::Unhealthy | Report::Failed { .. } => {}
             Report::Exited { code } => {
                 let facts = task.facts(id);
                 self.state.release(id);

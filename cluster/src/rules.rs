@@ -2,11 +2,13 @@
 
 use crate::demand::Resource;
 use crate::nodes::Overcommit;
+use crate::service::Backoff;
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
 
 /// How a manager runs its queue and its ledger. Part of every journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rules {
     /// Who is tried first.
     pub order: QueueOrder,
@@ -14,6 +16,23 @@ pub struct Rules {
     pub unfit: Unfit,
     /// What nodes offer beyond what they have.
     pub overcommit: Overcommit,
+    /// How long a node is out of reach before it counts as lost and its tasks are run elsewhere.
+    pub lost_after: LostAfter,
+    /// How long a node on which a definition failed to start is not tried again for it.
+    pub avoid: Backoff,
+}
+
+/// How long a node is out of reach before it counts as lost.
+///
+/// Amazon ECS publishes no such time; Kubernetes evicts after 300 s, Swarm after its dispatcher's
+/// heartbeats of 5 s were missed three times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostAfter(pub Span);
+
+impl Default for LostAfter {
+    fn default() -> Self {
+        Self(Span::from_secs(30))
+    }
 }
 
 /// Who is tried first. Equals are tried in order of submission.

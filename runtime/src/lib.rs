@@ -9,5 +9,6 @@
 
 pub mod engine;
 pub mod hosts;
+pub mod program;
 #[cfg(target_os = "linux")]
 pub mod testbed;

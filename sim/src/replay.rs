@@ -178,10 +178,14 @@ impl Counterfactual {
                         it.ever_ran = true;
                     }
                     Report::Exited { .. } => it.ran = it.started.map(|started| at.since(started)),
+                    Report::Healthy | Report::Unhealthy | Report::Failed { .. } => {}
                 }
                 return;
             }
             Event::Timer => return,
+            event @ (Event::ServicePut { .. }
+            | Event::ServiceDeleted { .. }
+            | Event::NodeReported { .. }) => What::Told(event),
         };
         self.arrivals.push(Arrival { at, what });
     }

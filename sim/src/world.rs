@@ -418,6 +418,7 @@ impl World<'_> {
             }
             What::Node { node, event } => self.node_from_trace(now, node, event),
             What::Task(task) => self.task_arrives(now, task),
+            What::Told(event) => self.handle(now, event),
         }
     }
 
@@ -688,7 +689,11 @@ impl World<'_> {
             | Change::NodeDraining { .. }
             | Change::NodeLost { .. }
             | Change::NodeUpdated { .. } => self.last_effect = now,
-            Change::Queued { .. } | Change::Started { .. } => {}
+            Change::NodeUnreachable { .. }
+            | Change::ServicePut { .. }
+            | Change::ServiceDeleted { .. }
+            | Change::ServiceThrottled { .. } => self.last_effect = now,
+            Change::Queued { .. } | Change::Started { .. } | Change::Health { .. } => {}
         }
     }
 

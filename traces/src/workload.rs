@@ -309,6 +309,9 @@ impl Workload {
                         task.resident.map(|it| draft.residents.intern(&node_names[it.row()]));
                     draft.tasks.push(row);
                 }
+                What::Told(event) => {
+                    return Err(format!("no trace can hold this: {event}").into());
+                }
             }
         }
         let mut workload = draft.finish();

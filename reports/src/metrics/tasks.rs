@@ -108,12 +108,13 @@ impl Metric for Tasks {
                         self.finished += 1;
                         self.failed += u64::from(*code != 0);
                     }
-                    Ending::Cancelled => {
+                    // A service that has no more use for a task takes it back, as a user does.
+                    Ending::Cancelled | Ending::Stopped(_) => {
                         self.cancelled += 1;
                         self.cancelled_unplaced += u64::from(task.attempts == 0);
                     }
                     Ending::Dropped(_) => self.dropped += 1,
-                    Ending::Lost | Ending::Evicted => self.killed += 1,
+                    Ending::Lost | Ending::Evicted | Ending::FailedToStart(_) => self.killed += 1,
                 },
                 _ => {}
             }

@@ -55,7 +55,7 @@ fn config(seed: u64) -> Config {
         ..RandomFaults::default()
     });
     Config {
-        rules: Rules { order, unfit, overcommit },
+        rules: Rules { order, unfit, overcommit, ..Rules::default() },
         seed,
         startup,
         faults: FaultPlan { scripted, random },
