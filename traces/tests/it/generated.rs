@@ -86,6 +86,7 @@ fn a_stream_is_in_order_and_dense() {
                 assert_eq!(definition.0, definitions);
                 definitions += 1;
             }
+            What::Told(event) => panic!("a trace says {event}"),
             What::Node { node, event } => {
                 use cluster::event::NodeEvent::{Joined, Lost, Returned};
                 match event {

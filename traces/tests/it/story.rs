@@ -34,6 +34,7 @@ fn line(workload: &Workload, Arrival { at, what }: Arrival) -> String {
     let what = match what {
         What::Definition { definition, spec } => format!("{definition} {}", spec.name),
         What::Node { node, event } => format!("{node} {}", node_text(event)),
+        What::Told(event) => event.to_string(),
         What::Task(task) => {
             let submission = task.submission;
             let mut text = format!(
