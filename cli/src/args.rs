@@ -65,6 +65,8 @@ pub enum Command {
     Trace(Trace),
     /// Build the report of a run again from its files
     Report(Report),
+    /// Raise several real Docker daemons on this machine, show them, take them down (Linux, as root)
+    Testbed(Testbed),
 }
 
 /// What every simulated run takes.
@@ -192,6 +194,33 @@ pub struct Policies {
 pub struct Report {
     /// Folder of a run
     pub dir: PathBuf,
+}
+
+/// `bayplan testbed`.
+#[derive(Debug, Clone, Args)]
+pub struct Testbed {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TestbedCommand,
+    /// Its folder, on a real disk and not under /run [default: bayplan-testbed in $XDG_STATE_HOME or
+    /// ~/.local/state]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// What can be done with a testbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum TestbedCommand {
+    /// Raise N hosts, n1, n2, …, in up to three zones, and write their hosts.toml
+    Up {
+        /// Number of hosts
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32))]
+        hosts: u16,
+    },
+    /// Take all of it down, also after a crash; exit code 1 if something is left
+    Down,
+    /// Show name, zone, address and state of every host
+    Status,
 }
 
 /// `bayplan trace`.

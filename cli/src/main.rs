@@ -16,6 +16,7 @@ mod replay;
 mod report;
 mod runner;
 mod task_log;
+mod testbed;
 mod trace;
 mod workloads;
 
@@ -83,6 +84,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Policies(args) => policies::policies(args, global),
         Command::Trace(args) => trace::trace(args, global),
         Command::Report(args) => report::report(args, global),
+        Command::Testbed(args) => testbed::testbed(args, global),
     }
 }
 

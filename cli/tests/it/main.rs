@@ -5,3 +5,4 @@ mod golden;
 mod house;
 mod manners;
 mod real_data;
+mod testbed;
