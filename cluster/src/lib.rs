@@ -68,6 +68,8 @@ pub mod event;
 pub mod id_map;
 pub mod ids;
 pub mod journal;
+mod keeper;
+pub mod life;
 pub mod manager;
 pub mod names;
 pub mod nodes;
@@ -77,6 +79,8 @@ pub mod refusal;
 pub mod rules;
 pub mod scheduler;
 pub mod service;
+#[cfg(test)]
+mod service_tests;
 pub mod shape;
 pub mod state;
 #[cfg(test)]

@@ -5,10 +5,12 @@
 //! world should do to a list of actions, and both are journalled.
 
 use crate::event::{
-    Action, Change, Ending, Event, HoldReason, NodeEvent, OnLoss, Report, StopReason,
+    Action, Change, Ending, Event, Facts, HoldReason, NodeEvent, OnLoss, Report, StopReason,
 };
 use crate::ids::{NodeId, ShapeId, TaskId};
 use crate::journal::{Fingerprint, InputRef, Recorder};
+use crate::keeper::Keeper;
+use crate::life::{Stage, Step};
 use crate::nodes::{DeviceSet, NodeStatus, device_fits};
 use crate::queue::{Place, Queue};
 use crate::refusal::Refusal;
@@ -21,18 +23,19 @@ use std::collections::BTreeSet;
 /// State, queue and rules; everything of the manager but the scheduler, which is handed a view of it.
 #[derive(Debug)]
 pub(crate) struct Core {
-    rules: Rules,
+    pub(crate) rules: Rules,
     pub(crate) state: State,
     pub(crate) queue: Queue,
-    changes: Vec<Change>,
+    pub(crate) keeper: Keeper,
+    pub(crate) changes: Vec<Change>,
     /// Tasks that joined the queue since the last decision: if they still wait after it, that is said.
     fresh: Vec<TaskId>,
     /// Moments at which the scheduler asked to be woken.
     wakes: BTreeSet<Instant>,
     /// The earliest wake-up the world knows of.
-    told: Option<Instant>,
+    pub(crate) told: Option<Instant>,
     sequence: u64,
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
 /// A cluster's manager with its scheduler.
@@ -49,6 +52,7 @@ impl Manager {
             rules,
             state: State::new(rules.overcommit),
             queue: Queue::default(),
+            keeper: Keeper::default(),
             changes: Vec::new(),
             fresh: Vec::new(),
             wakes: BTreeSet::new(),
@@ -71,6 +75,7 @@ impl Manager {
         let first = actions.len();
         self.core.begin(now);
         self.core.apply(now, &event, actions);
+        self.core.set_alarm(now, actions);
         self.finish(now, InputRef::Event(&event), &actions[first..]);
     }
 
@@ -79,6 +84,7 @@ impl Manager {
         let first = actions.len();
         self.core.begin(now);
         self.core.resume(now);
+        self.core.tidy(now, actions);
         self.scheduler.decide(&mut Desk { core: &mut self.core, now, actions });
         self.core.conclude(now, actions);
         self.finish(now, InputRef::Decide, &actions[first..]);
@@ -96,6 +102,7 @@ impl Manager {
         let core = &self.core;
         core.queue.is_awake()
             || !core.fresh.is_empty()
+            || !core.keeper.untidy.is_empty()
             || core.queue.next_parked().is_some_and(|it| it <= now)
             || core.wakes.first().is_some_and(|&it| it <= now)
             || self.scheduler.wants_every_instant()
@@ -175,7 +182,7 @@ impl Core {
             Event::DefinitionPut { definition, spec } => {
                 self.state.put_definition(*definition, spec.clone());
             }
-            Event::Node { node, event } => self.node_changed(now, *node, event),
+            Event::Node { node, event } => self.node_changed(now, *node, event, actions),
             Event::TaskSubmitted(submission) => {
                 self.add(now, submission);
                 self.enqueue(now, submission.task);
@@ -189,13 +196,13 @@ impl Core {
                     self.adopt(now, task, *node);
                 }
             }
-            Event::TaskCancelled { task } => self.cancel(*task, actions),
+            Event::TaskCancelled { task } => self.cancel(now, *task, actions),
             Event::TaskReported { task, attempt, report } => {
-                self.reported(now, *task, *attempt, *report);
+                self.reported(now, *task, *attempt, *report, actions);
             }
-            Event::ServicePut { .. }
-            | Event::ServiceDeleted { .. }
-            | Event::NodeReported { .. } => {}
+            Event::ServicePut { service, spec } => self.put_service(now, *service, spec),
+            Event::ServiceDeleted { service } => self.delete_service(*service, actions),
+            Event::NodeReported { node, report } => self.node_reported(now, *node, report),
             Event::Timer => {
                 while self.wakes.first().is_some_and(|&it| it <= now) {
                     self.wakes.pop_first();
@@ -203,16 +210,23 @@ impl Core {
                 if self.told.is_some_and(|it| it <= now) {
                     self.told = None;
                 }
+                self.ring(now);
             }
         }
     }
 
-    fn add(&mut self, now: Instant, submission: &crate::event::Submission) {
+    pub(crate) fn add(&mut self, now: Instant, submission: &crate::event::Submission) {
         self.state.add_task(now, submission, self.sequence);
         self.sequence += 1;
     }
 
-    fn node_changed(&mut self, now: Instant, node: NodeId, event: &NodeEvent) {
+    fn node_changed(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        event: &NodeEvent,
+        actions: &mut Vec<Action>,
+    ) {
         if let NodeEvent::Joined(spec) = event {
             self.state.nodes.join(node, spec);
             self.changes.push(Change::NodeReady { node });
@@ -222,31 +236,21 @@ impl Core {
         assert!(node.row() < self.state.nodes().len(), "{node}: never joined");
         match event {
             NodeEvent::Joined(_) => unreachable!("dealt with above"),
-            NodeEvent::Lost => {
-                if self.state.nodes().status(node) == NodeStatus::Lost {
-                    return;
-                }
-                // In order of id, so that the order does not depend on how tasks came and went.
-                let mut tasks = self.state.tasks_on(node).to_vec();
-                tasks.sort_unstable();
-                // Not ready while its tasks leave: what they free must wake nobody.
-                self.state.nodes.set_status(node, NodeStatus::Draining);
-                for task in tasks {
-                    self.interrupt(now, task);
-                }
-                self.state.nodes.set_status(node, NodeStatus::Lost);
-                self.changes.push(Change::NodeLost { node });
-            }
+            NodeEvent::Lost => self.lose(now, node),
             NodeEvent::Returned => {
+                self.state.nodes.set_drained(node, false);
+                self.undrain(node);
                 self.state.nodes.set_status(node, NodeStatus::Ready);
                 self.changes.push(Change::NodeReady { node });
                 self.queue.grew(node, &self.state);
             }
             NodeEvent::Draining => {
+                self.state.nodes.set_drained(node, true);
                 if self.state.nodes().status(node) == NodeStatus::Ready {
                     self.state.nodes.set_status(node, NodeStatus::Draining);
                     self.changes.push(Change::NodeDraining { node });
                 }
+                self.drain(now, node, actions);
             }
             NodeEvent::Updated(capacity) => {
                 self.state.nodes.set_capacity(node, capacity);
@@ -256,10 +260,30 @@ impl Core {
         }
     }
 
+    /// A node is gone, and what it ran with it.
+    pub(crate) fn lose(&mut self, now: Instant, node: NodeId) {
+        if self.state.nodes().status(node) == NodeStatus::Lost {
+            return;
+        }
+        // In order of id, so that the order does not depend on how tasks came and went.
+        let mut tasks = self.state.tasks_on(node).to_vec();
+        tasks.sort_unstable();
+        // Not ready while its tasks leave: what they free must wake nobody.
+        self.state.nodes.set_status(node, NodeStatus::Draining);
+        for task in tasks {
+            self.interrupt(now, task);
+        }
+        self.state.nodes.set_status(node, NodeStatus::Lost);
+        self.changes.push(Change::NodeLost { node });
+    }
+
     /// A placed task lost its node: it goes back to the queue or ends.
     fn interrupt(&mut self, now: Instant, id: TaskId) {
         let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: interrupted, but unknown"));
-        let (facts, on_loss) = (task.facts(id), task.on_loss);
+        let (facts, mut on_loss) = (task.facts(id), task.on_loss);
+        if self.is_leaving(id, facts.group) {
+            on_loss = OnLoss::End;
+        }
         let node = self.state.release(id).node;
         self.changes.push(Change::Interrupted { task: facts, node });
         match on_loss {
@@ -271,11 +295,12 @@ impl Core {
                     node: Some(node),
                     how: Ending::Lost,
                 });
+                self.left(now, id, facts.group, false);
             }
         }
     }
 
-    fn enqueue(&mut self, now: Instant, id: TaskId) {
+    pub(crate) fn enqueue(&mut self, now: Instant, id: TaskId) {
         let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: queued, but unknown"));
         task.queued = now;
         let facts = task.facts(id);
@@ -291,7 +316,7 @@ impl Core {
     }
 
     /// Takes a pending task out of wherever it waits.
-    fn dequeue(&mut self, id: TaskId) {
+    pub(crate) fn dequeue(&mut self, id: TaskId) {
         let (place, shape) = self.place_of(id);
         if self.queue.remove(place, shape) {
             return;
@@ -315,7 +340,7 @@ impl Core {
         self.changes.push(Change::Adopted { task: facts, node });
     }
 
-    fn cancel(&mut self, id: TaskId, actions: &mut Vec<Action>) {
+    fn cancel(&mut self, now: Instant, id: TaskId, actions: &mut Vec<Action>) {
         let Some(task) = self.state.task(id) else { return };
         let facts = task.facts(id);
         let node = match task.phase {
@@ -327,10 +352,16 @@ impl Core {
         };
         self.state.forget(id);
         self.changes.push(Change::Ended { task: facts, node, how: Ending::Cancelled });
+        self.left(now, id, facts.group, false);
     }
 
     /// Takes a placed task off its node and tells the world to stop it.
-    fn stop(&mut self, id: TaskId, reason: StopReason, actions: &mut Vec<Action>) -> NodeId {
+    pub(crate) fn stop(
+        &mut self,
+        id: TaskId,
+        reason: StopReason,
+        actions: &mut Vec<Action>,
+    ) -> NodeId {
         let node = self.state.release(id).node;
         let attempt = self.state.task(id).map_or(0, |it| it.attempts);
         actions.push(Action::Stop { task: id, node, attempt, reason });
@@ -338,29 +369,43 @@ impl Core {
         node
     }
 
-    fn reported(&mut self, now: Instant, id: TaskId, attempt: u32, report: Report) {
-        let Some(task) = self.state.task(id) else { return };
-        let Some(placement) = task.placement() else { return };
-        if task.attempts != attempt {
-            return;
-        }
-        let node = placement.node;
-        match report {
-            Report::Started => {
-                if self.state.start(id, now) {
-                    let facts = self.state.task(id).map(|it| it.facts(id));
-                    let facts = facts.unwrap_or_else(|| panic!("{id}: just started"));
-                    self.changes.push(Change::Started { task: facts, node });
+    fn reported(
+        &mut self,
+        now: Instant,
+        id: TaskId,
+        attempt: u32,
+        report: Report,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(task) = self.state.task(id).filter(|it| it.attempts == attempt) else { return };
+        let Some(step) = Stage::of(task).after(report) else { return };
+        let Some(node) = task.placement().map(|it| it.node) else { return };
+        let (facts, group) = (task.facts(id), task.group);
+        match step {
+            Step::Begins => {
+                self.state.start(id, now);
+                let task = Facts { started: Some(now), ..facts };
+                self.changes.push(Change::Started { task, node });
+                self.note_success(id, node);
+                self.well(id, group);
+            }
+            Step::Turns { is_healthy } => {
+                self.state.turn(id, is_healthy);
+                self.changes.push(Change::Health { task: facts, node, is_healthy });
+                match is_healthy {
+                    true => self.well(id, group),
+                    false => self.replace_unhealthy(now, id, actions),
                 }
             }
-            Report::Healthy | Report::Unhealthy | Report::Failed { .. } => {}
-            Report::Exited { code } => {
-                let facts = task.facts(id);
+            Step::Ends(how) => {
+                if let Ending::FailedToStart(why) = how {
+                    self.note_failure(now, id, node, why);
+                }
                 self.state.release(id);
                 self.queue.grew(node, &self.state);
                 self.state.forget(id);
-                let how = Ending::Exited { code };
                 self.changes.push(Change::Ended { task: facts, node: Some(node), how });
+                self.left(now, id, group, facts.started.is_none());
             }
         }
     }
@@ -401,8 +446,9 @@ impl Core {
         while self.wakes.first().is_some_and(|&it| it <= now) {
             self.wakes.pop_first();
         }
-        let next =
-            [self.queue.next_parked(), self.wakes.first().copied()].into_iter().flatten().min();
+        let alarm = self.keeper.alarms.first().map(|it| it.0);
+        let next = [self.queue.next_parked(), self.wakes.first().copied(), alarm];
+        let next = next.into_iter().flatten().min();
         if let Some(at) = next
             && self.told.is_none_or(|told| at < told || told <= now)
         {
@@ -558,6 +604,7 @@ impl Core {
         self.state.forget(id);
         actions.push(Action::Drop { task: id, reason });
         self.changes.push(Change::Ended { task: facts, node: None, how: Ending::Dropped(reason) });
+        self.left(self.now, id, facts.group, true);
     }
 
     pub(crate) fn evict(
@@ -568,7 +615,11 @@ impl Core {
         actions: &mut Vec<Action>,
     ) {
         let facts = self.ask(id).task.facts(id);
-        let node = self.stop(id, StopReason::Evicted, actions);
+        let reason = match then {
+            Then::Requeue => StopReason::Evicted,
+            Then::Kill => StopReason::Killed,
+        };
+        let node = self.stop(id, reason, actions);
         self.changes.push(Change::Interrupted { task: facts, node });
         match then {
             Then::Requeue => self.enqueue(now, id),
@@ -579,6 +630,7 @@ impl Core {
                     node: Some(node),
                     how: Ending::Evicted,
                 });
+                self.left(now, id, facts.group, false);
             }
         }
     }

@@ -52,6 +52,8 @@ pub enum NodeStatus {
     Draining,
     /// Out of reach; what it ran is gone.
     Lost,
+    /// Out of reach for now; what it runs is believed to run on. Takes nothing new.
+    Unreachable,
 }
 
 /// One GPU device of a node.
@@ -188,6 +190,10 @@ pub struct Nodes {
     models: Names,
     reserved_ports: Vec<Vec<Port>>,
     held_ports: Vec<Vec<Port>>,
+    /// Ports that others than our tasks hold, as last reported.
+    taken_ports: Vec<Vec<Port>>,
+    /// Told to drain; outlives being out of reach.
+    drained: Vec<bool>,
     attributes: Vec<AttributeColumn>,
     attribute_names: Names,
     tasks: Vec<u32>,
@@ -231,6 +237,16 @@ impl Nodes {
     /// Whether it may be given tasks.
     pub fn status(&self, node: NodeId) -> NodeStatus {
         self.status[node.row()]
+    }
+
+    /// Whether it was told to drain, also while it is out of reach.
+    pub fn is_drained(&self, node: NodeId) -> bool {
+        self.drained[node.row()]
+    }
+
+    /// Host ports that others than our tasks hold, sorted.
+    pub fn taken_ports(&self, node: NodeId) -> &[Port] {
+        &self.taken_ports[node.row()]
     }
 
     /// Column: node is ready.
@@ -387,6 +403,7 @@ impl Nodes {
         self.gpus_fit(shape, node)
             && self.ports_fit(shape, node)
             && self.attributes_fit(shape, node)
+            && shape.avoids.binary_search(&node).is_err()
     }
 
     /// Whether the shape would fit the node if it were ready and empty.
@@ -420,6 +437,7 @@ impl Nodes {
         shape.ports.iter().all(|port| {
             self.held_ports[node.row()].binary_search(port).is_err()
                 && self.reserved_ports[node.row()].binary_search(port).is_err()
+                && self.taken_ports[node.row()].binary_search(port).is_err()
         })
     }
 
@@ -478,6 +496,8 @@ impl Nodes {
         self.devices.push(Vec::new());
         self.reserved_ports.push(sorted(&spec.reserved_ports));
         self.held_ports.push(Vec::new());
+        self.taken_ports.push(Vec::new());
+        self.drained.push(false);
         self.tasks.push(0);
         self.version.push(0);
         self.set_attribute(node, ZONE, zone);
@@ -531,6 +551,24 @@ impl Nodes {
         if self.ready[row] {
             self.growth += 1;
         }
+    }
+
+    /// Notes whether a node is told to drain.
+    pub(crate) fn set_drained(&mut self, node: NodeId, drained: bool) {
+        self.drained[node.row()] = drained;
+    }
+
+    /// Sets which host ports others hold.
+    pub(crate) fn set_taken_ports(&mut self, node: NodeId, ports: &[Port]) {
+        self.taken_ports[node.row()] = sorted(ports);
+        self.version[node.row()] += 1;
+        self.note_membership(true);
+    }
+
+    /// Why shapes do not fit may have changed; `grew` if some may fit now that did not.
+    pub(crate) fn note_membership(&mut self, grew: bool) {
+        self.membership += 1;
+        self.growth += u64::from(grew);
     }
 
     fn count_capacity(&mut self, node: NodeId, add: bool) {

@@ -26,6 +26,10 @@ pub struct Refusal {
     pub gpu_model: u32,
     /// A host port is taken or reserved.
     pub port: u32,
+    /// Out of reach for now.
+    pub unreachable: u32,
+    /// Its like failed to start there of late.
+    pub failed_there: u32,
     /// Short of a resource, in the order of [`Resource::ALL`].
     pub short_of: [u32; 4],
 }
@@ -45,6 +49,7 @@ impl Refusal {
         match nodes.status(node) {
             NodeStatus::Lost => return &mut self.lost,
             NodeStatus::Draining => return &mut self.draining,
+            NodeStatus::Unreachable => return &mut self.unreachable,
             NodeStatus::Ready => {}
         }
         if !nodes.attributes_fit(shape, node) {
@@ -55,6 +60,9 @@ impl Refusal {
         }
         if !nodes.ports_fit(shape, node) {
             return &mut self.port;
+        }
+        if shape.avoids.binary_search(&node).is_ok() {
+            return &mut self.failed_there;
         }
         for resource in Resource::SCALARS {
             if shape.amounts[resource.row()] > nodes.free(resource)[node.row()] {
@@ -72,6 +80,7 @@ impl Refusal {
         let mut counts =
             vec![(self.attribute, HoldReason::Attribute), (self.gpu_model, HoldReason::GpuModel)];
         counts.push((self.port, HoldReason::PortTaken));
+        counts.push((self.failed_there, HoldReason::FailedThere));
         for resource in Resource::ALL {
             counts.push((self.short_of[resource.row()], HoldReason::ShortOf(resource)));
         }
@@ -101,9 +110,11 @@ impl fmt::Display for Refusal {
         for (count, text) in [
             (self.lost, "lost"),
             (self.draining, "draining"),
+            (self.unreachable, "out of reach"),
             (self.attribute, "without a required attribute"),
             (self.gpu_model, "without enough gpus of the model"),
             (self.port, "with a host port taken"),
+            (self.failed_there, "where its like failed to start"),
         ] {
             if count > 0 {
                 parts.push(format!("{count} {text}"));

@@ -7,7 +7,7 @@ use crate::units::Span;
 use serde::{Deserialize, Serialize};
 
 /// How a manager runs its queue and its ledger. Part of every journal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
     /// Who is tried first.
@@ -20,6 +20,22 @@ pub struct Rules {
     pub lost_after: LostAfter,
     /// How long a node on which a definition failed to start is not tried again for it.
     pub avoid: Backoff,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            order: QueueOrder::default(),
+            unfit: Unfit::default(),
+            overcommit: Overcommit::default(),
+            lost_after: LostAfter::default(),
+            avoid: Backoff {
+                first: Span::from_secs(60),
+                max: Span::from_secs(30 * 60),
+                factor_permille: 2000,
+            },
+        }
+    }
 }
 
 /// How long a node is out of reach before it counts as lost.

@@ -1,8 +1,9 @@
 //! Replica services: a desired number of tasks of one definition, kept alive.
 
-use crate::ids::DefinitionId;
-use crate::units::Span;
+use crate::ids::{DefinitionId, TaskId};
+use crate::units::{Instant, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a service shall be.
 ///
@@ -55,5 +56,47 @@ impl Backoff {
             }
         }
         Span(u64::try_from(delay).unwrap_or(u64::MAX).min(self.max.0))
+    }
+}
+
+/// A service as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What it shall be.
+    pub spec: ServiceSpec,
+    /// Its tasks that count: waiting, starting and running.
+    pub(crate) tasks: BTreeSet<TaskId>,
+    /// Its tasks that run on draining nodes, until others run in their place.
+    pub(crate) leaving: BTreeSet<TaskId>,
+    /// Starts in a row that failed.
+    pub(crate) failures: u32,
+    /// No task is made before this moment.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Service {
+    pub(crate) fn new(spec: ServiceSpec) -> Self {
+        let (tasks, leaving) = (BTreeSet::new(), BTreeSet::new());
+        Self { spec, tasks, leaving, failures: 0, until: None }
+    }
+
+    /// Its tasks that count towards what is desired, ascending.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.tasks.iter().copied()
+    }
+
+    /// Its tasks that run on draining nodes, until others run in their place, ascending.
+    pub fn leaving(&self) -> impl Iterator<Item = TaskId> {
+        self.leaving.iter().copied()
+    }
+
+    /// Starts in a row that failed.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The moment before which no further task is tried, if starts failed.
+    pub fn throttled_until(&self) -> Option<Instant> {
+        self.until
     }
 }

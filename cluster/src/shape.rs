@@ -1,7 +1,7 @@
 //! Demands resolved to ids and numbered: what a scheduler compares with a node.
 
 use crate::demand::{Amounts, Demand, Port};
-use crate::ids::{AttributeId, ModelId, ValueId};
+use crate::ids::{AttributeId, ModelId, NodeId, ValueId};
 use crate::units::GpuMilli;
 
 /// A demand whose texts are resolved to ids, ready to be compared with node columns.
@@ -21,7 +21,9 @@ pub struct Shape {
     pub ports: Vec<Port>,
     /// Per attribute the values that will do; an empty list means any value.
     pub requires: Vec<(AttributeId, Vec<ValueId>)>,
-    /// Asks for scalar resources only: no device, port or attribute.
+    /// Nodes where its like failed to start of late, ascending.
+    pub avoids: Vec<NodeId>,
+    /// Asks for scalar resources only: no device, port or attribute, and avoids no node.
     pub is_plain: bool,
 }
 

@@ -6,6 +6,7 @@ use crate::event::{Facts, OnLoss, Submission, TaskKind};
 use crate::id_map::IdMap;
 use crate::ids::{DefinitionId, GroupId, NodeId, ShapeId, TaskId, ZoneId};
 use crate::nodes::{DeviceSet, Nodes, Overcommit, Totals};
+use crate::service::Service;
 use crate::shape::Shape;
 use crate::units::{GpuMilli, Instant, Span};
 use std::collections::BTreeMap;
@@ -65,6 +66,8 @@ pub struct Placement {
     pub at: Instant,
     /// Since when it runs.
     pub started: Option<Instant>,
+    /// What its health checks last said, if they said anything.
+    pub is_healthy: Option<bool>,
     /// Its position in the node's list of tasks.
     slot: u32,
 }
@@ -166,6 +169,7 @@ pub struct State {
     on_node: Vec<Vec<TaskId>>,
     groups: IdMap<GroupId, Group>,
     pending: u64,
+    pub(crate) services: BTreeMap<GroupId, Service>,
 }
 
 impl State {
@@ -201,6 +205,16 @@ impl State {
     /// The group's counts; `None` while none of its tasks is placed.
     pub fn group(&self, group: GroupId) -> Option<&Group> {
         self.groups.get(&group)
+    }
+
+    /// All services, in id order.
+    pub fn services(&self) -> impl Iterator<Item = (GroupId, &Service)> {
+        self.services.iter().map(|(&id, it)| (id, it))
+    }
+
+    /// A service, if there is one.
+    pub fn service(&self, service: GroupId) -> Option<&Service> {
+        self.services.get(&service)
     }
 
     /// A definition as it was put.
@@ -250,6 +264,50 @@ impl State {
         self.definitions.push((spec, shape));
     }
 
+    /// The shape of the definition's next tasks, shared with no other definition, so that what is learnt
+    /// of it holds for no other.
+    pub(crate) fn own_shape(&mut self, definition: DefinitionId) -> ShapeId {
+        let (_, shape) = self.definitions[definition.row()];
+        let demand = &self.shapes[shape.row()].demand;
+        if self.shape_ids.get(demand) != Some(&shape) {
+            return shape;
+        }
+        let own = ShapeId(u32::try_from(self.shapes.len()).expect("fewer than 2^32 shapes"));
+        self.shapes.push(self.shapes[shape.row()].clone());
+        self.definitions[definition.row()].1 = own;
+        own
+    }
+
+    /// Keeps a shape off a node, or no longer. `true` if that changed anything.
+    pub(crate) fn avoid(&mut self, shape: ShapeId, node: NodeId, avoid: bool) -> bool {
+        let shape = &mut self.shapes[shape.row()];
+        let changed = match (shape.avoids.binary_search(&node), avoid) {
+            (Err(at), true) => {
+                shape.avoids.insert(at, node);
+                true
+            }
+            (Ok(at), false) => {
+                shape.avoids.remove(at);
+                true
+            }
+            _ => false,
+        };
+        shape.is_plain = shape.gpu_count == 0
+            && shape.ports.is_empty()
+            && shape.requires.is_empty()
+            && shape.avoids.is_empty();
+        if changed {
+            self.nodes.note_membership(!avoid);
+        }
+        changed
+    }
+
+    pub(crate) fn turn(&mut self, id: TaskId, is_healthy: bool) {
+        if let Some(Phase::Placed(placement)) = self.tasks.get_mut(&id).map(|it| &mut it.phase) {
+            placement.is_healthy = Some(is_healthy);
+        }
+    }
+
     fn resolve(&mut self, demand: &Demand) -> Shape {
         let gpu_models = demand.gpus.models.iter().map(|it| self.nodes.intern_model(it)).collect();
         let mut requires = Vec::new();
@@ -267,6 +325,7 @@ impl State {
             ports: demand.ports.clone(),
             is_plain: demand.gpus.count == 0 && demand.ports.is_empty() && requires.is_empty(),
             requires,
+            avoids: Vec::new(),
             demand: demand.clone(),
         }
     }
@@ -331,6 +390,7 @@ impl State {
             devices,
             at: now,
             started: None,
+            is_healthy: None,
             slot: u32::try_from(list.len()).expect("fewer than 2^32 tasks on a node"),
         });
         task.attempts += 1;

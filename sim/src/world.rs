@@ -7,7 +7,7 @@ use crate::startup::Startup;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
 use cluster::event::{Action, Change, Event, NodeEvent, Report};
 use cluster::id_map::IdMap;
-use cluster::ids::{NodeId, TaskId};
+use cluster::ids::{GroupId, NodeId, TaskId};
 use cluster::journal::Fingerprint;
 use cluster::manager::Manager;
 use cluster::nodes::NodeStatus;
@@ -30,6 +30,10 @@ pub struct Config {
     pub startup: Startup,
     /// Start-up times of single attempts known from elsewhere (a journal); they go before the model.
     pub known_startups: BTreeMap<(TaskId, u32), Span>,
+    /// How long tasks of services run once started, by service; the others run until they are stopped.
+    pub service_lifetimes: BTreeMap<GroupId, Span>,
+    /// How long single tasks of services run, known from elsewhere (a journal); they go before the others.
+    pub replica_lifetimes: BTreeMap<TaskId, Span>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// When the run stops. Without it, it goes on until nothing more can happen.
@@ -494,6 +498,8 @@ impl World<'_> {
             (NodeStatus::Lost, NodeStatus::Draining) => &[NodeEvent::Returned, NodeEvent::Draining],
             (_, NodeStatus::Draining) => &[NodeEvent::Draining],
             (_, NodeStatus::Ready) => &[NodeEvent::Returned],
+            // No reason to be down makes a simulated node that.
+            (_, NodeStatus::Unreachable) => &[],
         };
         for event in events {
             self.handle(now, Event::Node { node, event: event.clone() })?;
@@ -665,6 +671,19 @@ impl World<'_> {
     /// Follows one change of the cluster in what is known of the tasks.
     fn follow(&mut self, now: Instant, change: Change) {
         match change {
+            // The manager made it: no arrival brought it.
+            Change::Queued { task } if task.task.is_replica() && task.attempts == 0 => {
+                let known = self.config.replica_lifetimes.get(&task.task);
+                let lifetime =
+                    known.or_else(|| self.config.service_lifetimes.get(task.group.as_ref()?));
+                let life = Life {
+                    lifetime: lifetime.copied(),
+                    attempt: None,
+                    goes_on: false,
+                    is_withdrawn: false,
+                };
+                self.lives.insert(task.task, life);
+            }
             Change::Adopted { task, .. } => self.runs(now, task.task, task.attempts),
             Change::Interrupted { task, .. } => {
                 self.live(task.task, |life| {
