@@ -7,6 +7,8 @@
 //!
 //! The crate depends on `cluster` alone, never on `schedulers` or `sim`, and holds no placement logic.
 
+pub mod app;
+pub mod agent;
 pub mod engine;
 pub mod hosts;
 pub mod program;
