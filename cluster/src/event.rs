@@ -312,6 +312,8 @@ pub enum HoldReason {
     HeldBack,
     /// On most nodes that have room, its like failed to start of late.
     FailedThere,
+    /// Its service has no more use for it.
+    Unwanted,
 }
 
 impl fmt::Display for HoldReason {
@@ -325,6 +327,7 @@ impl fmt::Display for HoldReason {
             Self::BehindHead => f.write_str("behind the head of the line"),
             Self::HeldBack => f.write_str("held back by the scheduler"),
             Self::FailedThere => f.write_str("its like failed to start there"),
+            Self::Unwanted => f.write_str("no more use for it"),
         }
     }
 }

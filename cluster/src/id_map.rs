@@ -1,6 +1,7 @@
 //! A hash map that cannot be iterated, so that its order can never matter.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::hash::Hash;
 
 /// Keys to values; look up, insert, remove, nothing else.
@@ -52,5 +53,21 @@ impl<K: Eq + Hash, V> IdMap<K, V> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Written in key order, so that equal maps have equal bytes however they came to be.
+impl<K: Ord + Serialize, V: Serialize> Serialize for IdMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pairs: Vec<(&K, &V)> = self.0.iter().collect();
+        pairs.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        serializer.collect_seq(pairs)
+    }
+}
+
+impl<'de, K: Eq + Hash + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for IdMap<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pairs = Vec::<(K, V)>::deserialize(deserializer)?;
+        Ok(Self(pairs.into_iter().collect()))
     }
 }

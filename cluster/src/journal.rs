@@ -115,6 +115,12 @@ impl Recorder {
         self.count += 1;
     }
 
+    /// Hashes a record that was made earlier.
+    pub(crate) fn resume(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.count += 1;
+    }
+
     pub(crate) fn last(&self) -> &[u8] {
         &self.bytes
     }

@@ -4,7 +4,8 @@
 //! stopped. Which of too many tasks go is a choice, and made with the other decisions.
 
 use crate::event::{
-    Action, Change, Ending, NodeReport, OnLoss, StartFailure, StopReason, Submission, TaskKind,
+    Action, Change, Ending, HoldReason, NodeReport, OnLoss, StartFailure, StopReason, Submission,
+    TaskKind,
 };
 use crate::ids::{GroupId, NodeId, ShapeId, TaskId};
 use crate::life::Stage;
@@ -39,7 +40,13 @@ pub(crate) struct Keeper {
 }
 
 impl Core {
-    pub(crate) fn put_service(&mut self, now: Instant, id: GroupId, spec: &ServiceSpec) {
+    pub(crate) fn put_service(
+        &mut self,
+        now: Instant,
+        id: GroupId,
+        spec: &ServiceSpec,
+        actions: &mut Vec<Action>,
+    ) {
         assert!(
             spec.definition.row() < self.state.definition_count(),
             "{id}: {} was never put",
@@ -59,6 +66,18 @@ impl Core {
         }
         self.changes.push(Change::ServicePut { service: id });
         self.keeper.untidy.insert(id);
+        // What waits with an earlier definition would be outdated before it ran.
+        let outdated: Vec<TaskId> = self.state.services[&id]
+            .tasks()
+            .filter(|&it| {
+                self.state.task(it).is_some_and(|task| {
+                    task.definition != spec.definition && Stage::of(task) == Stage::Pending
+                })
+            })
+            .collect();
+        for task in outdated {
+            self.dismiss_and_replace(now, task, StopReason::Surplus, actions);
+        }
         self.top_up(now, id);
     }
 
@@ -142,18 +161,32 @@ impl Core {
     }
 
     /// Ends a task of a service, wherever it stands.
-    fn dismiss(&mut self, id: TaskId, reason: StopReason, actions: &mut Vec<Action>) {
+    pub(crate) fn dismiss(&mut self, id: TaskId, reason: StopReason, actions: &mut Vec<Action>) {
         let Some(task) = self.state.task(id) else { return };
         let facts = task.facts(id);
         let node = match Stage::of(task) {
             Stage::Pending => {
                 self.dequeue(id);
+                actions.push(Action::Drop { task: id, reason: HoldReason::Unwanted });
                 None
             }
             _ => Some(self.stop(id, reason, actions)),
         };
         self.state.forget(id);
         self.changes.push(Change::Ended { task: facts, node, how: Ending::Stopped(reason) });
+    }
+
+    /// Ends a task of a service that goes on without it.
+    pub(crate) fn dismiss_and_replace(
+        &mut self,
+        now: Instant,
+        id: TaskId,
+        reason: StopReason,
+        actions: &mut Vec<Action>,
+    ) {
+        let group = self.state.task(id).and_then(|it| it.group);
+        self.dismiss(id, reason, actions);
+        self.left(now, id, group, false);
     }
 
     /// A task of a service is unhealthy: another runs in its place.
@@ -165,8 +198,7 @@ impl Core {
     ) {
         let Some(group) = self.state.task(id).map(|it| it.group) else { return };
         if self.service_of(id, group).is_some() {
-            self.dismiss(id, StopReason::Unhealthy, actions);
-            self.left(now, id, group, false);
+            self.dismiss_and_replace(now, id, StopReason::Unhealthy, actions);
         }
     }
 
@@ -182,8 +214,7 @@ impl Core {
             let starts = self.state.task(id).map(Stage::of) == Some(Stage::Starting);
             let Some(service) = self.state.services.get_mut(&group) else { continue };
             if starts {
-                self.dismiss(id, StopReason::Drained, actions);
-                self.left(now, id, Some(group), false);
+                self.dismiss_and_replace(now, id, StopReason::Drained, actions);
             } else if service.tasks.remove(&id) {
                 service.leaving.insert(id);
                 self.keeper.untidy.insert(group);
@@ -234,13 +265,11 @@ impl Core {
             let gone: Vec<TaskId> =
                 service.leaving.iter().take(service.leaving.len() - kept).copied().collect();
             for id in gone {
-                self.dismiss(id, StopReason::Drained, actions);
-                self.left(now, id, Some(group), false);
+                self.dismiss_and_replace(now, id, StopReason::Drained, actions);
             }
             for _ in 0..surplus {
                 let Some(id) = self.least_wanted(group) else { break };
-                self.dismiss(id, StopReason::Surplus, actions);
-                self.left(now, id, Some(group), false);
+                self.dismiss_and_replace(now, id, StopReason::Surplus, actions);
             }
             self.keeper.untidy.remove(&group);
         }

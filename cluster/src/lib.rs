@@ -82,6 +82,7 @@ pub mod service;
 #[cfg(test)]
 mod service_tests;
 pub mod shape;
+pub mod snapshot;
 pub mod state;
 #[cfg(test)]
 mod tests;

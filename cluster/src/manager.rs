@@ -18,20 +18,22 @@ use crate::rules::{Rules, Unfit};
 use crate::scheduler::{Ask, Desk, Scheduler, Then};
 use crate::state::{Phase, State};
 use crate::units::{Instant, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// State, queue and rules; everything of the manager but the scheduler, which is handed a view of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Core {
     pub(crate) rules: Rules,
     pub(crate) state: State,
     pub(crate) queue: Queue,
     pub(crate) keeper: Keeper,
+    #[serde(skip)]
     pub(crate) changes: Vec<Change>,
     /// Tasks that joined the queue since the last decision: if they still wait after it, that is said.
-    fresh: Vec<TaskId>,
+    pub(crate) fresh: Vec<TaskId>,
     /// Moments at which the scheduler asked to be woken.
-    wakes: BTreeSet<Instant>,
+    pub(crate) wakes: BTreeSet<Instant>,
     /// The earliest wake-up the world knows of.
     pub(crate) told: Option<Instant>,
     sequence: u64,
@@ -40,9 +42,9 @@ pub(crate) struct Core {
 
 /// A cluster's manager with its scheduler.
 pub struct Manager {
-    core: Core,
-    scheduler: Box<dyn Scheduler>,
-    recorder: Recorder,
+    pub(crate) core: Core,
+    pub(crate) scheduler: Box<dyn Scheduler>,
+    pub(crate) recorder: Recorder,
 }
 
 impl Manager {
@@ -90,7 +92,7 @@ impl Manager {
         self.finish(now, InputRef::Decide, &actions[first..]);
     }
 
-    fn finish(&mut self, now: Instant, input: InputRef<'_>, actions: &[Action]) {
+    pub(crate) fn finish(&mut self, now: Instant, input: InputRef<'_>, actions: &[Action]) {
         self.recorder.record(now, input, actions);
         if !self.core.changes.is_empty() {
             self.scheduler.observe(&self.core.changes, &self.core.state);
@@ -171,13 +173,13 @@ impl std::fmt::Debug for Manager {
 }
 
 impl Core {
-    fn begin(&mut self, now: Instant) {
+    pub(crate) fn begin(&mut self, now: Instant) {
         assert!(now >= self.now, "time goes back from {} to {now}", self.now);
         self.now = now;
         self.changes.clear();
     }
 
-    fn apply(&mut self, now: Instant, event: &Event, actions: &mut Vec<Action>) {
+    pub(crate) fn apply(&mut self, now: Instant, event: &Event, actions: &mut Vec<Action>) {
         match event {
             Event::DefinitionPut { definition, spec } => {
                 self.state.put_definition(*definition, spec.clone());
@@ -200,7 +202,7 @@ impl Core {
             Event::TaskReported { task, attempt, report } => {
                 self.reported(now, *task, *attempt, *report, actions);
             }
-            Event::ServicePut { service, spec } => self.put_service(now, *service, spec),
+            Event::ServicePut { service, spec } => self.put_service(now, *service, spec, actions),
             Event::ServiceDeleted { service } => self.delete_service(*service, actions),
             Event::NodeReported { node, report } => self.node_reported(now, *node, report),
             Event::Timer => {
@@ -310,7 +312,7 @@ impl Core {
         self.changes.push(Change::Queued { task: facts });
     }
 
-    fn place_of(&self, id: TaskId) -> (Place, ShapeId) {
+    pub(crate) fn place_of(&self, id: TaskId) -> (Place, ShapeId) {
         let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: unknown"));
         (Place::of(self.rules.order, task, self.state.shape(task.shape)), task.shape)
     }
@@ -411,7 +413,7 @@ impl Core {
     }
 
     /// Before a round of decisions: parked tasks whose moment has come are in line again.
-    fn resume(&mut self, now: Instant) {
+    pub(crate) fn resume(&mut self, now: Instant) {
         while let Some(id) = self.queue.pop_parked(now) {
             let (place, shape) = self.place_of(id);
             if let Some(task) = self.state.task_mut(id) {
@@ -509,7 +511,7 @@ impl Core {
     }
 
     /// Whether the node can take the task on these devices.
-    fn accepts(&self, id: TaskId, node: NodeId, devices: DeviceSet) -> bool {
+    pub(crate) fn accepts(&self, id: TaskId, node: NodeId, devices: DeviceSet) -> bool {
         let shape = self.ask(id).shape;
         let there = self.state.nodes().devices(node);
         self.state.nodes().fits(shape, node)
@@ -590,7 +592,7 @@ impl Core {
         self.park_at(place, id, until);
     }
 
-    fn park_at(&mut self, place: Place, id: TaskId, until: Instant) {
+    pub(crate) fn park_at(&mut self, place: Place, id: TaskId, until: Instant) {
         self.dequeue(id);
         if let Some(task) = self.state.task_mut(id) {
             task.parked = Some(until);

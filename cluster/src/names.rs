@@ -1,12 +1,30 @@
 //! Texts to dense numbers, in the order of first sight.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// Gives each text the next free number. Looked up both ways; iterated in number order only.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Names {
     texts: Vec<String>,
     rows: FxHashMap<String, u32>,
+}
+
+impl From<Vec<String>> for Names {
+    fn from(texts: Vec<String>) -> Self {
+        let mut names = Self::default();
+        for text in texts {
+            names.intern(&text);
+        }
+        names
+    }
+}
+
+impl From<Names> for Vec<String> {
+    fn from(names: Names) -> Self {
+        names.texts
+    }
 }
 
 impl Names {

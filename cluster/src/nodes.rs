@@ -57,7 +57,7 @@ pub enum NodeStatus {
 }
 
 /// One GPU device of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its model.
     pub model: ModelId,
@@ -110,7 +110,7 @@ impl FromIterator<usize> for DeviceSet {
 
 /// Sums over a set of nodes (one zone, or all), in the order of [`Resource::ALL`].
 /// Lost nodes do not count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// What the nodes physically have.
     pub capacity: [u64; 4],
@@ -165,14 +165,14 @@ impl Overcommit {
 const ABSENT: u32 = u32::MAX;
 
 /// One attribute over all nodes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct AttributeColumn {
     values: Names,
     of_node: Vec<u32>,
 }
 
 /// All nodes, in columns.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Nodes {
     overcommit: Overcommit,
     names: Names,

@@ -12,11 +12,12 @@ use crate::rules::QueueOrder;
 use crate::shape::Shape;
 use crate::state::{State, Task};
 use crate::units::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A task's place in the order; lower is tried first. The submission number breaks ties, so that no
 /// two tasks share a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     primary: u64,
     sequence: u64,
@@ -37,7 +38,7 @@ impl Place {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Line {
     waiting: BTreeMap<Place, TaskId>,
     is_asleep: bool,
@@ -45,8 +46,8 @@ struct Line {
 }
 
 /// What was found when a shape last fitted nowhere.
-#[derive(Debug, Clone, Copy)]
-struct KnownUnfit {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct KnownUnfit {
     /// [`Nodes::growth`](crate::nodes::Nodes::growth) at that time: as long as nothing grew, the shape
     /// still fits nowhere.
     growth: u64,
@@ -56,8 +57,11 @@ struct KnownUnfit {
     reason: HoldReason,
 }
 
+/// What is known of one shape beyond who waits.
+pub(crate) type Note = (ShapeId, bool, Option<KnownUnfit>);
+
 /// All pending tasks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Queue {
     lines: Vec<Line>,
     /// First place of every line that is not empty, by whether it is asleep.
@@ -183,6 +187,32 @@ impl Queue {
         for shape in fitting {
             self.change(shape, |line| line.is_asleep = false);
         }
+    }
+
+    /// What is known of shapes beyond who waits: asleep or not, and why it fits nowhere.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        let lines = self.lines.iter().zip(0..);
+        lines
+            .filter(|(line, _)| line.is_asleep || line.unfit.is_some())
+            .map(|(line, shape)| (ShapeId(shape), line.is_asleep, line.unfit))
+            .collect()
+    }
+
+    /// Takes back what [`Queue::notes`] gave.
+    pub(crate) fn set_notes(&mut self, notes: &[Note]) {
+        for shape in 0..self.lines.len() {
+            let shape = ShapeId(u32::try_from(shape).expect("fewer than 2^32 shapes"));
+            let note = notes.iter().find(|it| it.0 == shape);
+            self.change(shape, |line| {
+                line.is_asleep = note.is_some_and(|it| it.1);
+                line.unfit = note.and_then(|it| it.2);
+            });
+        }
+    }
+
+    /// Parked tasks and until when.
+    pub(crate) fn parked(&self) -> impl Iterator<Item = (TaskId, Instant)> {
+        self.parked.iter().map(|it| (it.2, it.0))
     }
 
     pub(crate) fn park(&mut self, until: Instant, place: Place, task: TaskId) {

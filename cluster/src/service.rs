@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 pub struct ServiceSpec {
     /// For people; unique among services.
     pub name: String,
-    /// What its tasks consist of; must have been put. Tasks of an earlier definition are kept until they
-    /// end.
+    /// What its tasks consist of; must have been put. Placed tasks of an earlier definition are kept
+    /// until they end.
     pub definition: DefinitionId,
     /// How many tasks there shall be.
     pub desired: u32,

@@ -6,10 +6,11 @@ use crate::event::{
     TaskKind,
 };
 use crate::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use crate::journal::{Input, Record};
 use crate::life::Stage;
 use crate::manager::Manager;
 use crate::nodes::{NodeCapacity, NodeSpec, NodeStatus};
-use crate::rules::Rules;
+use crate::rules::{Rules, Unfit};
 use crate::scheduler::{Desk, Scheduler};
 use crate::service::{Backoff, ServiceSpec};
 use crate::units::{Bytes, Instant, MilliCpu, Span};
@@ -44,6 +45,7 @@ struct World {
     wakes: Vec<Instant>,
     tasks: u64,
     log: Vec<String>,
+    journal: Vec<(Record, Option<Vec<u8>>)>,
 }
 
 const WEB: GroupId = GroupId(0);
@@ -51,13 +53,18 @@ const WEB: GroupId = GroupId(0);
 impl World {
     /// Nodes of 4 cores in two zones, and definition 0: one core, port 80 for definition 1.
     fn new(nodes: u32) -> Self {
+        Self::under(nodes, Rules::default())
+    }
+
+    fn under(nodes: u32, rules: Rules) -> Self {
         let mut world = Self {
-            manager: Manager::new(Rules::default(), Box::new(FewestTasks)),
+            manager: Manager::new(rules, Box::new(FewestTasks)),
             now: Instant::ZERO,
             there: BTreeMap::new(),
             wakes: Vec::new(),
             tasks: 0,
             log: Vec::new(),
+            journal: Vec::new(),
         };
         for node in 0..nodes {
             let amounts = Amounts {
@@ -95,6 +102,9 @@ impl World {
     }
 
     fn obey(&mut self, actions: &[Action]) {
+        let record = Record::from_bytes(self.manager.last_record()).unwrap();
+        let aftermath = (record.input == Input::Decide).then(|| self.manager.aftermath());
+        self.journal.push((record, aftermath));
         self.manager.state().audit().unwrap();
         for action in actions {
             match *action {
@@ -182,6 +192,75 @@ impl World {
 
     fn said(&mut self) -> String {
         std::mem::take(&mut self.log).join(", ")
+    }
+
+    /// One random thing happens.
+    fn step(&mut self, what: u32, which: u32, chance: u16) {
+        let node = NodeId(which);
+        let status = self.manager.state().nodes().status(node);
+        let picked = self.there.keys().nth(usize::from(chance) % 7).copied();
+        let in_contact = |world: &World, task: (TaskId, u32)| {
+            let status = world.manager.state().nodes().status(world.there[&task]);
+            matches!(status, NodeStatus::Ready | NodeStatus::Draining)
+        };
+        match what {
+            0 => self.put_service(
+                GroupId(which % 3),
+                u32::from(chance % 5 == 0),
+                u32::from(chance % 4),
+            ),
+            1 if chance % 4 == 0 => {
+                self.tell(Event::ServiceDeleted { service: GroupId(which % 3) })
+            }
+            2 => {
+                let submission = Submission {
+                    task: TaskId(self.tasks),
+                    definition: DefinitionId(0),
+                    group: Some(GroupId(9)),
+                    kind: TaskKind::Job,
+                    priority: 0,
+                    estimate: None,
+                    on_loss: if chance % 2 == 0 { OnLoss::Restart } else { OnLoss::End },
+                };
+                self.tasks += 1;
+                self.tell(Event::TaskSubmitted(submission));
+            }
+            3 => self.node(node, NodeEvent::Draining),
+            4 => self.says(which, NodeReport::Activated),
+            5 => self.says(which, NodeReport::Unreachable),
+            6 => {
+                if status == NodeStatus::Lost {
+                    // As an agent does: what is stale goes before the node is back.
+                    self.there.retain(|_, it| *it != node);
+                }
+                self.says(which, NodeReport::Reachable);
+            }
+            7 => self.wait(u64::from(chance % 40)),
+            8..=12 => {
+                if let Some((task, attempt)) = picked
+                    && in_contact(&*self, (task, attempt))
+                {
+                    let report = match what {
+                        8 | 9 => Report::Started,
+                        10 => Report::Exited { code: i32::from(chance % 2) },
+                        11 => Report::Unhealthy,
+                        _ => Report::Failed { why: StartFailure::ALL[usize::from(chance) % 7] },
+                    };
+                    let runs = self.manager.state().task(task).map(Stage::of);
+                    if !matches!(report, Report::Failed { .. }) || runs == Some(Stage::Starting) {
+                        self.report(task, attempt, report);
+                    }
+                }
+            }
+            _ => {
+                if let Some((task, _)) = picked {
+                    self.tell(Event::TaskCancelled { task });
+                }
+            }
+        }
+        if chance % 3 > 0 && self.manager.wants_decision(self.now) {
+            self.decide();
+        }
     }
 
     /// What the manager believes to be on nodes.
@@ -395,61 +474,7 @@ proptest! {
     ) {
         let mut world = World::new(4);
         for (what, which, chance) in steps {
-            let node = NodeId(which);
-            let status = world.manager.state().nodes().status(node);
-            let picked = world.there.keys().nth(usize::from(chance) % 7).copied();
-            let in_contact = |world: &World, task: (TaskId, u32)| {
-                let status = world.manager.state().nodes().status(world.there[&task]);
-                matches!(status, NodeStatus::Ready | NodeStatus::Draining)
-            };
-            match what {
-                0 => world.put_service(GroupId(which % 3), u32::from(chance % 5 == 0), u32::from(chance % 4)),
-                1 if chance % 4 == 0 => world.tell(Event::ServiceDeleted { service: GroupId(which % 3) }),
-                2 => {
-                    let submission = Submission {
-                        task: TaskId(world.tasks),
-                        definition: DefinitionId(0),
-                        group: Some(GroupId(9)),
-                        kind: TaskKind::Job,
-                        priority: 0,
-                        estimate: None,
-                        on_loss: if chance % 2 == 0 { OnLoss::Restart } else { OnLoss::End },
-                    };
-                    world.tasks += 1;
-                    world.tell(Event::TaskSubmitted(submission));
-                }
-                3 => world.node(node, NodeEvent::Draining),
-                4 => world.says(which, NodeReport::Activated),
-                5 => world.says(which, NodeReport::Unreachable),
-                6 => {
-                    if status == NodeStatus::Lost {
-                        // As an agent does: what is stale goes before the node is back.
-                        world.there.retain(|_, it| *it != node);
-                    }
-                    world.says(which, NodeReport::Reachable);
-                }
-                7 => world.wait(u64::from(chance % 40)),
-                8..=12 => if let Some((task, attempt)) = picked
-                    && in_contact(&world, (task, attempt))
-                {
-                    let report = match what {
-                        8 | 9 => Report::Started,
-                        10 => Report::Exited { code: i32::from(chance % 2) },
-                        11 => Report::Unhealthy,
-                        _ => Report::Failed { why: StartFailure::ALL[usize::from(chance) % 7] },
-                    };
-                    let runs = world.manager.state().task(task).map(Stage::of);
-                    if !matches!(report, Report::Failed { .. }) || runs == Some(Stage::Starting) {
-                        world.report(task, attempt, report);
-                    }
-                },
-                _ => if let Some((task, _)) = picked {
-                    world.tell(Event::TaskCancelled { task });
-                },
-            }
-            if chance % 3 > 0 && world.manager.wants_decision(world.now) {
-                world.decide();
-            }
+            world.step(what, which, chance);
         }
         // All is well again.
         for node in 0..4 {
@@ -476,5 +501,57 @@ proptest! {
                 prop_assert_eq!(pending.count(), 0, "{} waits", id);
             }
         }
+    }
+
+    /// A manager that is brought back from a snapshot and the records after it goes on as if nothing had
+    /// happened, and has the same fingerprint.
+    #[test]
+    fn what_is_restored_goes_on_alike(
+        steps in prop::collection::vec((0u32..14, 0u32..4, any::<u16>()), 1..60),
+        unfit in 0usize..4,
+        snapshot_at in 0usize..100,
+        crash_at in 0usize..100,
+    ) {
+        let retry = Unfit::Retry {
+            first: Span::from_secs(1), max: Span::from_secs(60), factor_permille: 2000, tries: 5,
+        };
+        let unfit = [Unfit::WaitAndLetPass, Unfit::WaitAtHead, Unfit::Drop, retry][unfit];
+        let rules = Rules { unfit, ..Rules::default() };
+        let mut world = World::under(4, rules);
+        for (what, which, chance) in steps {
+            world.step(what, which, chance);
+        }
+        let end = world.journal.len();
+        let (a, b) = (snapshot_at * end / 100, crash_at * end / 100);
+        let (snapshot_at, crash_at) = (a.min(b), a.max(b));
+        let mut first = Manager::new(rules, Box::new(FewestTasks));
+        let mut actions = Vec::new();
+        let redo = |manager: &mut Manager, record: &Record, actions: &mut Vec<Action>| {
+            actions.clear();
+            match record.input.clone() {
+                Input::Event(event) => manager.handle(record.at, event, actions),
+                Input::Decide => manager.decide(record.at, actions),
+            }
+        };
+        for (record, _) in &world.journal[..snapshot_at] {
+            redo(&mut first, record, &mut actions);
+        }
+        let bytes = first.snapshot();
+        let mut second = Manager::restore(&bytes, Box::new(FewestTasks)).unwrap();
+        prop_assert_eq!(second.snapshot(), bytes);
+        for (record, _) in &world.journal[..snapshot_at] {
+            second.rehash(&record.to_bytes());
+        }
+        for (record, aftermath) in &world.journal[snapshot_at..crash_at] {
+            second.apply(record, aftermath.as_deref()).unwrap();
+            second.state().audit().unwrap();
+        }
+        for (record, _) in &world.journal[crash_at..] {
+            prop_assert!(record.input != Input::Decide || second.wants_decision(record.at));
+            redo(&mut second, record, &mut actions);
+            prop_assert_eq!(&actions, &record.actions, "{}", record);
+        }
+        prop_assert_eq!(second.fingerprint(), world.manager.fingerprint());
+        prop_assert_eq!(second.snapshot(), world.manager.snapshot());
     }
 }

@@ -3,9 +3,10 @@
 use crate::demand::{Amounts, Demand, Port};
 use crate::ids::{AttributeId, ModelId, NodeId, ValueId};
 use crate::units::GpuMilli;
+use serde::{Deserialize, Serialize};
 
 /// A demand whose texts are resolved to ids, ready to be compared with node columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// The demand as it was put.
     pub demand: Demand,

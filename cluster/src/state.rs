@@ -9,10 +9,11 @@ use crate::nodes::{DeviceSet, Nodes, Overcommit, Totals};
 use crate::service::Service;
 use crate::shape::Shape;
 use crate::units::{GpuMilli, Instant, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A task that waits or is placed. Ended tasks are forgotten.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// What it consists of.
     pub definition: DefinitionId,
@@ -47,7 +48,7 @@ pub struct Task {
 }
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// In the queue.
     Pending,
@@ -56,7 +57,7 @@ pub enum Phase {
 }
 
 /// A task's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
     /// Where.
     pub node: NodeId,
@@ -100,7 +101,7 @@ impl Task {
 }
 
 /// Where the tasks of a group are. Kept while at least one is placed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     placed: u32,
     on_nodes: Vec<(NodeId, u32)>,
@@ -158,7 +159,7 @@ impl Group {
 }
 
 /// Everything a scheduler may look at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct State {
     /// Nodes in columns.
     pub(crate) nodes: Nodes,
