@@ -206,10 +206,10 @@ impl World {
         match what {
             0 => self.put_service(
                 GroupId(which % 3),
-                u32::from(chance % 5 == 0),
+                u32::from(chance.is_multiple_of(5)),
                 u32::from(chance % 4),
             ),
-            1 if chance % 4 == 0 => {
+            1 if chance.is_multiple_of(4) => {
                 self.tell(Event::ServiceDeleted { service: GroupId(which % 3) })
             }
             2 => {
@@ -220,7 +220,7 @@ impl World {
                     kind: TaskKind::Job,
                     priority: 0,
                     estimate: None,
-                    on_loss: if chance % 2 == 0 { OnLoss::Restart } else { OnLoss::End },
+                    on_loss: if chance.is_multiple_of(2) { OnLoss::Restart } else { OnLoss::End },
                 };
                 self.tasks += 1;
                 self.tell(Event::TaskSubmitted(submission));
@@ -258,7 +258,7 @@ impl World {
                 }
             }
         }
-        if chance % 3 > 0 && self.manager.wants_decision(self.now) {
+        if !chance.is_multiple_of(3) && self.manager.wants_decision(self.now) {
             self.decide();
         }
     }
