@@ -65,7 +65,7 @@ impl Core {
             }
         }
         self.changes.push(Change::ServicePut { service: id });
-        self.keeper.untidy.insert(id);
+        self.look_over(id);
         // What waits with an earlier definition would be outdated before it ran.
         let outdated: Vec<TaskId> = self.state.services[&id]
             .tasks()
@@ -148,15 +148,25 @@ impl Core {
             self.changes.push(Change::ServiceThrottled { service: id, failures, until });
             self.keeper.alarms.insert((until, Alarm::Retry(id)));
         }
-        self.keeper.untidy.insert(id);
+        self.look_over(id);
         self.top_up(now, id);
+    }
+
+    /// Notes a service that may have more tasks than it should.
+    fn look_over(&mut self, id: GroupId) {
+        let Some(service) = self.state.services.get(&id) else { return };
+        if !service.leaving.is_empty() || service.tasks.len() > service.spec.desired as usize {
+            self.keeper.untidy.insert(id);
+        }
     }
 
     /// A task runs, or its health changed: what was kept until then may go.
     pub(crate) fn well(&mut self, task: TaskId, group: Option<GroupId>) {
         if let Some(service) = self.service_of(task, group) {
             service.failures = 0;
-            self.keeper.untidy.extend(group);
+        }
+        if let Some(id) = group.filter(|_| task.is_replica()) {
+            self.look_over(id);
         }
     }
 

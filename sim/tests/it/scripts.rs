@@ -3,8 +3,11 @@
 use crate::parts::{Checker, FirstFit, cores, definition, node, task};
 use cluster::arrival::{Arrival, StreamError, What};
 use cluster::demand::Demand;
+use cluster::event::Event;
+use cluster::ids::{DefinitionId, GroupId};
 use cluster::journal::Record;
 use cluster::rules::{QueueOrder, Rules, Unfit};
+use cluster::service::{Backoff, ServiceSpec};
 use cluster::units::{Instant, Span};
 use sim::faults::{FaultPlan, Scripted};
 use sim::startup::Startup;
@@ -344,4 +347,50 @@ fn faults_that_name_nothing_say_what_there_is() {
         error.to_string(),
         "fault zone-outage:b@1s: there is no zone of that name; there are a"
     );
+}
+
+#[test]
+fn services_are_kept_alive_in_the_simulated_world_too() {
+    let spec = ServiceSpec {
+        name: "web".into(),
+        definition: DefinitionId(0),
+        desired: 2,
+        priority: 0,
+        backoff: Backoff::default(),
+    };
+    let service = GroupId(0);
+    let told = |at, event| Arrival { at, what: What::Told(event) };
+    let arrivals = vec![
+        node(0, "a", cores(2), 0),
+        node(1, "b", cores(2), 0),
+        definition(0, Demand { amounts: cores(1), ..Demand::default() }),
+        told(s(1), Event::ServicePut { service, spec: spec.clone() }),
+        told(s(8), Event::ServicePut { service, spec: ServiceSpec { desired: 1, ..spec } }),
+        told(s(9), Event::ServiceDeleted { service }),
+    ];
+    let config = Config {
+        service_lifetimes: [(service, Span::from_secs(5))].into(),
+        faults: scripted("node-loss:n0@2s+10s drain:n1@4s"),
+        ..Config::default()
+    };
+    insta::assert_snapshot!(story(&config, arrivals), @r"
+        0s n0 joins: n0
+        0s n1 joins: n1
+        0s d0 put: d0
+        1s g0 put: web × 2 of d0
+        1s decide   start r0 on n0, start r1 on n0
+        1s r0 started
+        1s r1 started
+        2s n0 lost
+        2s decide   start r0 on n1 #2, start r1 on n1 #2
+        2s r0 #2 started
+        2s r1 #2 started
+        4s n1 drains
+        4s decide   hold r2 (no node is ready), hold r3 (no node is ready)
+        7s r0 #2 exits 0
+        7s r1 #2 exits 0
+        8s g0 put: web × 1 of d0
+        8s decide   drop r3 (no more use for it)
+        9s g0 deleted   drop r2 (no more use for it)
+    ");
 }
