@@ -389,6 +389,7 @@ fn services_are_kept_alive_in_the_simulated_world_too() {
         4s decide   hold r2 (no node is ready), hold r3 (no node is ready)
         7s r0 #2 exits 0
         7s r1 #2 exits 0
+        7s decide
         8s g0 put: web × 1 of d0
         8s decide   drop r3 (no more use for it)
         9s g0 deleted   drop r2 (no more use for it)
