@@ -7,10 +7,11 @@
 //!
 //! The crate depends on `cluster` alone, never on `schedulers` or `sim`, and holds no placement logic.
 
-pub mod app;
 pub mod agent;
+pub mod app;
 pub mod engine;
 pub mod hosts;
 pub mod program;
+pub mod store;
 #[cfg(target_os = "linux")]
 pub mod testbed;
