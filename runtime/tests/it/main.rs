@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "figures and skips are told to whoever runs the tests")]
 
+mod agent;
 mod chaos;
 mod engine;
 mod lowering;

@@ -1,0 +1,207 @@
+//! An agent against a real daemon: what it starts, what it stops, and what it leaves alone.
+
+use crate::room::{Room, block_on, sleeper, unfit};
+use cluster::event::{Report, StartFailure};
+use cluster::ids::TaskId;
+use cluster::units::Span;
+use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order};
+use runtime::engine::{Created, Force, Status};
+use runtime::hosts;
+use runtime::program::{Condition, ContainerProgram, Dependency, Program};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// An agent with somebody who listens.
+struct Desk {
+    orders: mpsc::UnboundedSender<Order>,
+    news: mpsc::UnboundedReceiver<(String, News)>,
+}
+
+impl Desk {
+    fn open(room: &Room, wanted: Vec<Job>) -> Self {
+        let text = std::fs::read_to_string(room.testbed.hosts_file()).unwrap();
+        let host = hosts::read(&text, "hosts.toml").unwrap().remove(0);
+        let contact = Contact { ping: Duration::from_millis(500), ..Contact::default() };
+        let config = AgentConfig { host, owner: "me".into(), limits: Limits::default(), contact };
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (outbox, news) = mpsc::unbounded_channel();
+        agent::spawn(config, wanted, inbox, outbox);
+        Self { orders, news }
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.send(order).unwrap();
+    }
+
+    async fn next(&mut self) -> News {
+        let next = tokio::time::timeout(Duration::from_secs(40), self.news.recv());
+        next.await.expect("there are news in time").expect("the agent lives").1
+    }
+
+    async fn contact(&mut self) {
+        let news = self.next().await;
+        assert!(matches!(news, News::Contact(_)), "{news:?}");
+    }
+
+    async fn expect(&mut self, of: u64, want: Report) {
+        match self.next().await {
+            News::Task { task, report, .. } if task == TaskId(of) && report == want => {}
+            other => panic!("t{of} {want:?} was to come, but: {other:?}"),
+        }
+    }
+
+    async fn stop(&mut self, of: u64) {
+        self.order(Order::Stop { task: TaskId(of), attempt: 1 });
+        let news = self.next().await;
+        assert!(matches!(news, News::Stopped { task, .. } if task == TaskId(of)), "{news:?}");
+    }
+}
+
+fn container(name: &str, line: &str) -> ContainerProgram {
+    ContainerProgram {
+        name: name.into(),
+        image: runtime::testbed::IMAGE.into(),
+        command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
+        stop_timeout: Some(Span::from_secs(1)),
+        ..ContainerProgram::default()
+    }
+}
+
+fn job(task: u64, containers: Vec<ContainerProgram>) -> Job {
+    let program = Program { containers, ..Program::default() };
+    let definition = "test:1".to_owned();
+    Job { task: TaskId(task), attempt: 1, program: Arc::new(program), definition, began: false }
+}
+
+fn long(task: u64) -> Job {
+    job(task, vec![ContainerProgram { init: true, ..container("main", "sleep 1000") }])
+}
+
+async fn names(room: &Room) -> Vec<String> {
+    let listed = room.engine("n1", "me").list().await.unwrap();
+    listed.iter().map(|it| it.container.name().to_owned()).collect()
+}
+
+#[test]
+fn an_agent_runs_tasks_on_a_host() {
+    if unfit().is_some() {
+        return;
+    }
+    let room = Room::raise(1);
+    block_on(async {
+        let stranger = room.engine("n1", "you");
+        let Created::New(decoy) = stranger.create(&sleeper("decoy")).await.unwrap() else {
+            panic!("the decoy is new");
+        };
+        stranger.start(&decoy).await.unwrap();
+        let mine = room.engine("n1", "me");
+        let Created::New(stale) = mine.create(&sleeper("stale")).await.unwrap() else {
+            panic!("the stale one is new");
+        };
+        mine.start(&stale).await.unwrap();
+
+        let mut desk = Desk::open(&room, Vec::new());
+        desk.contact().await;
+        assert_eq!(names(&room).await, [""; 0], "what nobody wants is gone");
+
+        a_life(&room, &mut desk).await;
+        an_order_of_starts(&mut desk).await;
+        a_missing_image(&room, &mut desk).await;
+        desk = a_killed_daemon_and_a_killed_agent(&room, desk).await;
+        by_hand(&room, &mut desk).await;
+
+        let alive = stranger.inspect(&decoy).await.unwrap().unwrap();
+        assert_eq!(alive.status, Status::Running, "the decoy is untouched by all of it");
+        desk.order(Order::Shutdown);
+    });
+    room.lower();
+}
+
+async fn a_life(room: &Room, desk: &mut Desk) {
+    desk.order(Order::Start(job(1, vec![container("main", "exit 5")])));
+    desk.expect(1, Report::Started).await;
+    desk.expect(1, Report::Exited { code: 5 }).await;
+    assert_eq!(names(room).await, ["bayplan-me-t1-1-main"], "kept until it is acknowledged");
+    desk.order(Order::Acknowledge { task: TaskId(1), attempt: 1 });
+
+    let deaf = container("main", "trap '' TERM; while true; do sleep 0.1; done");
+    desk.order(Order::Start(job(2, vec![deaf])));
+    desk.expect(2, Report::Started).await;
+    desk.stop(2).await;
+    assert_eq!(names(room).await, [""; 0]);
+    desk.stop(99).await;
+}
+
+async fn an_order_of_starts(desk: &mut Desk) {
+    let first = ContainerProgram { essential: false, ..container("first", "sleep 1") };
+    let depends_on = vec![Dependency { container: "first".into(), condition: Condition::Success }];
+    let second = ContainerProgram { depends_on, ..container("second", "exit 3") };
+    desk.order(Order::Start(job(3, vec![first, second.clone()])));
+    desk.expect(3, Report::Started).await;
+    desk.expect(3, Report::Exited { code: 3 }).await;
+    desk.order(Order::Acknowledge { task: TaskId(3), attempt: 1 });
+
+    let first = ContainerProgram { essential: false, ..container("first", "exit 1") };
+    desk.order(Order::Start(job(4, vec![first, second])));
+    desk.expect(4, Report::Failed { why: StartFailure::Dependency }).await;
+}
+
+async fn a_missing_image(room: &Room, desk: &mut Desk) {
+    let missing = ContainerProgram { image: "nope:1".into(), ..container("main", "") };
+    desk.order(Order::Start(job(5, vec![missing])));
+    desk.expect(5, Report::Failed { why: StartFailure::Image }).await;
+    assert!(!names(room).await.iter().any(|it| it.contains("t5")));
+}
+
+async fn a_killed_daemon_and_a_killed_agent(room: &Room, mut desk: Desk) -> Desk {
+    desk.order(Order::Start(long(6)));
+    desk.expect(6, Report::Started).await;
+    room.testbed.kill_daemon("n1").unwrap();
+    let news = desk.next().await;
+    assert!(matches!(news, News::NoContact { .. }), "{news:?}");
+    desk.order(Order::Start(long(7)));
+    room.testbed.start_daemon("n1").unwrap();
+    // What is ordered meanwhile is done as soon as there is contact, and may be told before or after it.
+    let mut told = [desk.next().await, desk.next().await];
+    told.sort_by_key(|it| matches!(it, News::Contact(_)));
+    assert!(
+        matches!(
+            told,
+            [News::Task { task: TaskId(7), report: Report::Started, .. }, News::Contact(_)]
+        ),
+        "{told:?}"
+    );
+    desk.order(Order::Shutdown);
+    while desk.news.recv().await.is_some() {}
+
+    // Of 6 it is known that it runs, of 7 not, 8 is not there but is said to run.
+    let began = |it: Job| Job { began: true, ..it };
+    let mut desk = Desk::open(room, vec![began(long(6)), long(7), began(long(8))]);
+    let mut told = [desk.next().await, desk.next().await];
+    told.sort_by_key(|it| matches!(it, News::Task { task: TaskId(8), .. }));
+    assert!(
+        matches!(
+            &told,
+            [
+                News::Task { task: TaskId(7), report: Report::Started, .. },
+                News::Task { task: TaskId(8), report: Report::Exited { code: 137 }, detail, .. },
+            ] if detail.reason == "container vanished"
+        ),
+        "{told:?}"
+    );
+    desk.contact().await;
+    assert_eq!(names(room).await, ["bayplan-me-t6-1-main", "bayplan-me-t7-1-main"]);
+    desk
+}
+
+async fn by_hand(room: &Room, desk: &mut Desk) {
+    let engine = room.engine("n1", "me");
+    let found = engine.find("bayplan-me-t6-1-main").await.unwrap().unwrap();
+    engine.remove(&found.container, Force::Yes).await.unwrap();
+    desk.expect(6, Report::Exited { code: 137 }).await;
+    let (reply, removed) = tokio::sync::oneshot::channel();
+    desk.order(Order::RemoveAll { reply });
+    assert_eq!(removed.await.unwrap(), Ok(1));
+    assert_eq!(names(room).await, [""; 0]);
+}
