@@ -83,11 +83,19 @@ impl Traces {
         self.0.difference(&before.0).cloned().collect()
     }
 
-    /// Fails unless everything that is there now was there before.
+    /// Fails unless everything that is there was there before. What is killed is seen for a moment longer
+    /// than it lives, so it is looked at again for a while.
     #[track_caller]
     pub fn assert_nothing_new(&self) {
-        let new = Self::look().new_since(self);
-        assert!(new.is_empty(), "left behind: {new:#?}");
+        let mut new = Self::look().new_since(self);
+        for _ in 0..50 {
+            if new.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            new = Self::look().new_since(self);
+        }
+        panic!("left behind: {new:#?}");
     }
 }
 
