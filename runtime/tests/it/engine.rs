@@ -136,9 +136,9 @@ async fn ended(engine: &Engine, spec: &ContainerSpec) -> (Container, i32, bool) 
     })
     .await;
     let details = engine.inspect(&container).await.unwrap().unwrap();
-    let exit = details.exit.unwrap();
     // Docker notes the end of a short life up to some milliseconds before its start.
     assert!(details.started.is_some() && details.finished.is_some(), "{details:?}");
+    let exit = details.exit.unwrap();
     (container, exit.code, exit.out_of_memory)
 }
 
