@@ -413,13 +413,9 @@ impl Core {
         }
     }
 
-    /// Tells the world when to ring next, if it does not know of a moment as early.
+    /// Tells the world when to ring next.
     pub(crate) fn set_alarm(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if let Some(&(at, _)) = self.keeper.alarms.first()
-            && self.told.is_none_or(|told| at < told || told <= now)
-        {
-            self.told = Some(at);
-            actions.push(Action::Wake { at });
-        }
+        let next = self.keeper.alarms.first().map(|it| it.0);
+        self.tell_wake(now, next, actions);
     }
 }

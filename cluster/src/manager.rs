@@ -451,6 +451,16 @@ impl Core {
         let alarm = self.keeper.alarms.first().map(|it| it.0);
         let next = [self.queue.next_parked(), self.wakes.first().copied(), alarm];
         let next = next.into_iter().flatten().min();
+        self.tell_wake(now, next, actions);
+    }
+
+    /// Asks the world to wake the manager, if it does not know of a moment as early.
+    pub(crate) fn tell_wake(
+        &mut self,
+        now: Instant,
+        next: Option<Instant>,
+        actions: &mut Vec<Action>,
+    ) {
         if let Some(at) = next
             && self.told.is_none_or(|told| at < told || told <= now)
         {

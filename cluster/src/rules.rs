@@ -94,14 +94,7 @@ pub enum Unfit {
 impl Unfit {
     /// The delay after the `failures`-th failure in a row (counted from 1), for [`Unfit::Retry`].
     pub(crate) fn delay(first: Span, max: Span, factor_permille: u32, failures: u32) -> Span {
-        let mut delay = u128::from(first.0);
-        for _ in 1..failures.min(200) {
-            delay = delay * u128::from(factor_permille) / 1000;
-            if delay >= u128::from(max.0) {
-                return max;
-            }
-        }
-        Span(u64::try_from(delay).unwrap_or(u64::MAX).min(max.0))
+        Backoff { first, max, factor_permille }.delay(failures)
     }
 }
 
