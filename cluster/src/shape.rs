@@ -29,6 +29,14 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// What [`Shape::is_plain`] keeps.
+    pub(crate) fn asks_plainly(&self) -> bool {
+        self.gpu_count == 0
+            && self.ports.is_empty()
+            && self.requires.is_empty()
+            && self.avoids.is_empty()
+    }
+
     /// Cpu, memory and disk.
     pub fn amounts(&self) -> Amounts {
         self.demand.amounts

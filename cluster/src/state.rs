@@ -293,10 +293,7 @@ impl State {
             }
             _ => false,
         };
-        shape.is_plain = shape.gpu_count == 0
-            && shape.ports.is_empty()
-            && shape.requires.is_empty()
-            && shape.avoids.is_empty();
+        shape.is_plain = shape.asks_plainly();
         if changed {
             self.nodes.note_membership(!avoid);
         }
@@ -318,17 +315,19 @@ impl State {
                 it.values.iter().map(|value| self.nodes.intern_value(attribute, value)).collect();
             requires.push((attribute, values));
         }
-        Shape {
+        let mut shape = Shape {
             amounts: demand.amounts.array(),
             gpu_count: demand.gpus.count,
             gpu_milli: demand.gpus.milli,
             gpu_models,
             ports: demand.ports.clone(),
-            is_plain: demand.gpus.count == 0 && demand.ports.is_empty() && requires.is_empty(),
+            is_plain: false,
             requires,
             avoids: Vec::new(),
             demand: demand.clone(),
-        }
+        };
+        shape.is_plain = shape.asks_plainly();
+        shape
     }
 
     /// Adds a task, pending.

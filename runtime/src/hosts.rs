@@ -117,6 +117,20 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+impl Place {
+    /// The place of a span of bytes in a text, which was read from `path`.
+    pub(crate) fn of(text: &str, path: &str, span: Range<usize>) -> Box<Self> {
+        let before = &text[..span.start.min(text.len())];
+        let line_start = before.rfind('\n').map_or(0, |it| it + 1);
+        Box::new(Self {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            span,
+        })
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.path, self.line, self.column)
@@ -541,15 +555,7 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn place(&self, span: Range<usize>) -> Box<Place> {
-        let start = span.start.min(self.text.len());
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |it| it + 1);
-        Box::new(Place {
-            path: self.path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            span,
-        })
+        Place::of(self.text, self.path, span)
     }
 
     fn wrong(&self, key: &str, value: &Value<'_>, wanted: &'static str) -> HostsError {

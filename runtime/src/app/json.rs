@@ -60,15 +60,7 @@ impl<'t> Source<'t> {
     }
 
     pub fn place(&self, span: Range<usize>) -> Box<Place> {
-        let start = span.start.min(self.text.len());
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |it| it + 1);
-        Box::new(Place {
-            path: self.path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            span,
-        })
+        Place::of(self.text, self.path, span)
     }
 
     pub fn root<'v>(&'v self, value: &'v Value<'v>) -> Field<'v> {
