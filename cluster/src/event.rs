@@ -94,7 +94,8 @@ pub enum NodeEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeReport {
     /// Contact is lost. It takes nothing new; what it runs is believed to run on. After
-    /// [`Rules::lost_after`](crate::rules::Rules::lost_after) it counts as lost.
+    /// [`Rules::lost_after`](crate::rules::Rules::lost_after) it counts as lost. Said again, the time counts
+    /// from then: a controller that starts anew gives its nodes all of it to be found again.
     Unreachable,
     /// There is contact again. What it runs was kept, unless it counted as lost meanwhile: then it is
     /// empty. A draining node goes on draining.

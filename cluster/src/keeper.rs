@@ -309,12 +309,16 @@ impl Core {
         let status = self.state.nodes().status(node);
         match report {
             NodeReport::Unreachable => {
-                if matches!(status, NodeStatus::Ready | NodeStatus::Draining) {
+                if status == NodeStatus::Lost {
+                    return;
+                }
+                if status != NodeStatus::Unreachable {
                     self.state.nodes.set_status(node, NodeStatus::Unreachable);
                     self.changes.push(Change::NodeUnreachable { node });
-                    let at = now + self.rules.lost_after.0;
-                    self.keeper.alarms.insert((at, Alarm::Lose(node)));
                 }
+                self.keeper.alarms.retain(|it| it.1 != Alarm::Lose(node));
+                let at = now + self.rules.lost_after.0;
+                self.keeper.alarms.insert((at, Alarm::Lose(node)));
             }
             NodeReport::Reachable => {
                 self.keeper.alarms.retain(|it| it.1 != Alarm::Lose(node));

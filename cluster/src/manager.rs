@@ -125,6 +125,20 @@ impl Manager {
         &self.core.rules
     }
 
+    /// The moment of the last call.
+    pub fn now(&self) -> Instant {
+        self.core.now
+    }
+
+    /// The earliest moment at which [`Event::Timer`] has something to do, for a driver that looks instead of
+    /// keeping every [`Action::Wake`].
+    pub fn next_wake(&self) -> Option<Instant> {
+        let core = &self.core;
+        let alarm = core.keeper.alarms.first().map(|it| it.0);
+        let wake = core.wakes.first().copied();
+        [core.told, alarm, wake, core.queue.next_parked()].into_iter().flatten().min()
+    }
+
     /// What the last call changed, in order.
     pub fn changes(&self) -> &[Change] {
         &self.core.changes

@@ -425,6 +425,24 @@ fn a_node_out_of_reach_is_lost_after_a_while_and_not_before() {
 }
 
 #[test]
+fn a_controller_that_starts_anew_gives_nodes_time_to_be_found() {
+    let mut world = World::new(1);
+    world.says(0, NodeReport::Unreachable);
+    let first = world.manager.next_wake();
+    world.now = Instant::from_secs(20);
+    world.says(0, NodeReport::Unreachable);
+    assert_eq!(first, Some(Instant::from_secs(30)));
+    assert_eq!(world.manager.next_wake(), Some(Instant::from_secs(30)), "told once");
+    world.now = Instant::from_secs(30);
+    world.tell(Event::Timer);
+    assert_eq!(world.manager.state().nodes().status(NodeId(0)), NodeStatus::Unreachable);
+    assert_eq!(world.manager.next_wake(), Some(Instant::from_secs(50)));
+    world.now = Instant::from_secs(50);
+    world.tell(Event::Timer);
+    assert_eq!(world.manager.state().nodes().status(NodeId(0)), NodeStatus::Lost);
+}
+
+#[test]
 fn draining_moves_tasks_of_services_and_outlives_lost_contact() {
     let mut world = World::new(2);
     world.put(0, 2);

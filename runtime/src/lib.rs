@@ -11,6 +11,7 @@ pub mod agent;
 pub mod app;
 pub mod engine;
 pub mod hosts;
+pub mod plan;
 pub mod program;
 pub mod store;
 #[cfg(target_os = "linux")]

@@ -4,9 +4,11 @@
 //! is numbered from 1 without gaps and never truncated. One controller at a time holds a folder; readers
 //! ([`StoreReader`]) come when none does.
 
+use crate::plan::Wish;
 use crate::program::{Overrides, Program};
-use cluster::ids::{DefinitionId, TaskId};
+use cluster::ids::{DefinitionId, GroupId, TaskId};
 use cluster::rules::Rules;
+use cluster::units::Instant;
 use redb::{
     Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
     ReadableTableMetadata, TableDefinition, TableError,
@@ -31,7 +33,9 @@ const SNAPSHOT: TableDefinition<'_, (), (u64, &[u8])> = TableDefinition::new("sn
 const PROGRAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("programs");
 const OVERRIDES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("overrides");
 const ENDS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("ends");
-const CURSOR: TableDefinition<'_, (), u64> = TableDefinition::new("cursor");
+const GROUPS: TableDefinition<'_, u32, &str> = TableDefinition::new("groups");
+const AGENDA: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("agenda");
+const NOTES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("notes");
 
 /// Why a state folder cannot do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -167,6 +171,23 @@ pub struct End {
     pub reason: String,
 }
 
+/// When something is wanted, and its place among all that was ever put on the agenda.
+pub type Due = (Instant, u64);
+
+/// What a controller must know besides the journal, as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notes {
+    /// The next task that is submitted gets this number.
+    pub next_task: u64,
+    /// The next entry of the agenda gets this number.
+    pub next_wish: u64,
+    /// The text of `hosts.toml` as the last controller read it.
+    pub hosts: String,
+    /// Digests of the app files that were applied at a start, so that a restart does not apply them again.
+    pub applied: Vec<String>,
+}
+
 /// What one transaction writes. Later puts of the same key win.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -176,12 +197,23 @@ pub struct Batch {
     pub snapshot: Option<Snapshot>,
     /// What definitions run.
     pub programs: Vec<(DefinitionId, Program)>,
-    /// What tasks change of their definitions' programs.
-    pub overrides: Vec<(TaskId, Overrides)>,
+    /// What tasks change of their definitions' programs; `None` once the task is over.
+    pub overrides: Vec<(TaskId, Option<Overrides>)>,
     /// Ends, each with the number of the record that tells of it.
     pub ends: Vec<(u64, End)>,
-    /// How far a feed has been read.
-    pub cursor: Option<u64>,
+    /// Names of groups.
+    pub groups: Vec<(GroupId, String)>,
+    /// What is wanted later; `None` once it was done.
+    pub agenda: Vec<(Due, Option<Wish>)>,
+    /// Replaces the notes before it.
+    pub notes: Option<Notes>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 enum Source {
@@ -341,7 +373,9 @@ fn make_tables(write: &redb::WriteTransaction) -> Result<(), redb::Error> {
     write.open_table(PROGRAMS)?;
     write.open_table(OVERRIDES)?;
     write.open_table(ENDS)?;
-    write.open_table(CURSOR)?;
+    write.open_table(GROUPS)?;
+    write.open_table(AGENDA)?;
+    write.open_table(NOTES)?;
     Ok(())
 }
 
@@ -365,14 +399,28 @@ fn put(write: &redb::WriteTransaction, mut count: u64, batch: &Batch) -> Result<
     }
     let mut overrides = write.open_table(OVERRIDES)?;
     for (id, it) in &batch.overrides {
-        overrides.insert(id.0, to_json(it).as_slice())?;
+        match it {
+            Some(it) => drop(overrides.insert(id.0, to_json(it).as_slice())?),
+            None => drop(overrides.remove(id.0)?),
+        }
     }
     let mut ends = write.open_table(ENDS)?;
     for (number, it) in &batch.ends {
         ends.insert((*number, it.task.0), to_json(it).as_slice())?;
     }
-    if let Some(it) = batch.cursor {
-        write.open_table(CURSOR)?.insert((), it)?;
+    let mut groups = write.open_table(GROUPS)?;
+    for (id, name) in &batch.groups {
+        groups.insert(id.0, name.as_str())?;
+    }
+    let mut agenda = write.open_table(AGENDA)?;
+    for ((at, number), it) in &batch.agenda {
+        match it {
+            Some(it) => drop(agenda.insert((at.0, *number), to_json(it).as_slice())?),
+            None => drop(agenda.remove((at.0, *number))?),
+        }
+    }
+    if let Some(it) = &batch.notes {
+        write.open_table(NOTES)?.insert((), to_json(it).as_slice())?;
     }
     Ok(count)
 }
@@ -519,14 +567,45 @@ impl StoreReader {
         .collect()
     }
 
-    /// How far a feed has been read.
+    /// Names of groups, by their ids from zero.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn groups(&self) -> Result<Vec<String>, StoreError> {
+        let dir = &self.dir;
+        let table = self.begin()?.open_table(GROUPS).map_err(io("reading", dir))?;
+        let rows = table.iter().map_err(io("reading", dir))?;
+        rows.map(|row| Ok(row.map_err(io("reading", dir))?.1.value().to_owned())).collect()
+    }
+
+    /// What is wanted later, in its order.
     ///
     /// # Errors
     ///
     /// If it cannot be read.
-    pub fn cursor(&self) -> Result<Option<u64>, StoreError> {
-        let table = self.begin()?.open_table(CURSOR).map_err(io("reading", &self.dir))?;
-        Ok(table.get(()).map_err(io("reading", &self.dir))?.map(|it| it.value()))
+    pub fn agenda(&self) -> Result<BTreeMap<Due, Wish>, StoreError> {
+        let dir = &self.dir;
+        let table = self.begin()?.open_table(AGENDA).map_err(io("reading", dir))?;
+        let rows = table.iter().map_err(io("reading", dir))?;
+        rows.map(|row| {
+            let (due, bytes) = row.map_err(io("reading", dir))?;
+            let (at, number) = due.value();
+            Ok(((Instant(at), number), from_json(dir, "the agenda", bytes.value())?))
+        })
+        .collect()
+    }
+
+    /// The notes; empty ones if none were written.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn notes(&self) -> Result<Notes, StoreError> {
+        let dir = &self.dir;
+        let table = self.begin()?.open_table(NOTES).map_err(io("reading", dir))?;
+        let found = table.get(()).map_err(io("reading", dir))?;
+        found.map_or(Ok(Notes::default()), |it| from_json(dir, "the notes", it.value()))
     }
 }
 

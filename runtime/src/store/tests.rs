@@ -53,14 +53,25 @@ fn everything_of_a_batch_comes_back() {
         ],
         snapshot: Some(Snapshot { number: 2, bytes: vec![9; 100_000] }),
         programs: vec![(DefinitionId(4), program.clone())],
-        overrides: vec![(TaskId(5), overrides.clone())],
+        overrides: vec![(TaskId(5), Some(overrides.clone())), (TaskId(6), Some(overrides.clone()))],
         ends: vec![(2, end(8)), (1, end(9))],
-        cursor: Some(77),
+        groups: vec![(GroupId(0), "service:web".into())],
+        agenda: vec![
+            ((Instant(5), 2), Some(Wish::Drain { node: "n1".into() })),
+            ((Instant(5), 1), Some(Wish::Activate { node: "n1".into() })),
+            ((Instant(9), 0), Some(Wish::Cancel { task: TaskId(3) })),
+        ],
+        notes: Some(Notes { next_task: 77, ..Notes::default() }),
     };
     let mut store = Store::create(&dir, header()).unwrap();
-    assert_eq!((store.snapshot().unwrap(), store.cursor().unwrap()), (None, None));
+    assert_eq!((store.snapshot().unwrap(), store.notes().unwrap()), (None, Notes::default()));
     assert_eq!(store.append(&batch).unwrap(), 2);
-    assert_eq!(store.append(&plain(b"third")).unwrap(), 3);
+    let done = Batch {
+        overrides: vec![(TaskId(6), None)],
+        agenda: vec![((Instant(5), 1), None)],
+        ..plain(b"third")
+    };
+    assert_eq!(store.append(&done).unwrap(), 3);
     drop(store);
     let reader = StoreReader::open(&dir).unwrap();
     assert_eq!(reader.header(), &header());
@@ -71,7 +82,10 @@ fn everything_of_a_batch_comes_back() {
     assert_eq!(reader.programs().unwrap(), BTreeMap::from([(DefinitionId(4), program)]));
     assert_eq!(reader.overrides().unwrap(), BTreeMap::from([(TaskId(5), overrides)]));
     assert_eq!(reader.ends().unwrap(), [(1, end(9)), (2, end(8))]);
-    assert_eq!(reader.cursor().unwrap(), Some(77));
+    assert_eq!(reader.groups().unwrap(), ["service:web"]);
+    let due: Vec<Due> = reader.agenda().unwrap().into_keys().collect();
+    assert_eq!(due, [(Instant(5), 2), (Instant(9), 0)], "what was done is gone");
+    assert_eq!(reader.notes().unwrap().next_task, 77);
 }
 
 #[test]
@@ -162,7 +176,11 @@ fn child_appends_until_killed() {
     for round in 1_u64.. {
         let record = |it: u64| Entry { record: it.to_le_bytes().repeat(50), memory: None };
         let entries = vec![record(2 * round - 1), record(2 * round)];
-        let number = store.append(&Batch { entries, cursor: Some(round), ..Batch::default() });
+        let number = store.append(&Batch {
+            entries,
+            notes: Some(Notes { next_task: round, ..Notes::default() }),
+            ..Batch::default()
+        });
         println!("\nacknowledged {}", number.unwrap());
     }
 }
@@ -198,7 +216,7 @@ fn what_was_acknowledged_survives_kill_9() {
         let count = entries.len() as u64;
         assert!(count >= acknowledged, "{count} of {acknowledged} are there");
         assert_eq!(count % 2, 0, "batches are whole");
-        assert_eq!(store.cursor().unwrap(), Some(count / 2), "and so are their other parts");
+        assert_eq!(store.notes().unwrap().next_task, count / 2, "and so are their other parts");
         for (number, it) in (1_u64..).zip(&entries) {
             assert_eq!(it.record, number.to_le_bytes().repeat(50));
         }
