@@ -121,8 +121,12 @@ pub enum Order {
         /// Which start of it.
         attempt: u32,
     },
-    /// The host counts as lost: nothing ordered before is wanted.
-    Forget,
+    /// The host counts as lost: nothing ordered before is wanted. Where there is contact, it is made
+    /// afresh; what is ordered after this begins only when all that stood on the host is gone.
+    Forget {
+        /// Comes back in [`News::Contact`].
+        epoch: u64,
+    },
     /// Its end is on disk: its containers may be removed.
     Acknowledge {
         /// Which task.
@@ -157,7 +161,13 @@ pub enum Order {
 pub enum News {
     /// There is contact, for the first time or again. Containers that nobody wanted are gone by now, and
     /// what became of the others has been told.
-    Contact(Box<HostInfo>),
+    Contact {
+        /// What the host says of itself.
+        info: Box<HostInfo>,
+        /// That of the last [`Order::Forget`] this follows; 0 before the first. One that is still on its
+        /// way is not in it, so that a contact with an older epoch is none.
+        epoch: u64,
+    },
     /// Contact is lost, or was never had. Said once until there is contact.
     NoContact {
         /// Why.
@@ -260,11 +270,15 @@ struct Agent {
     held: ports::Held,
     /// Counts contacts.
     contact: u64,
+    /// Of the last order to forget.
+    epoch: u64,
     told_no_contact: bool,
 }
 
 enum Flow {
     On,
+    /// What stands on the host is wanted no longer.
+    Afresh,
     End,
 }
 
@@ -287,6 +301,7 @@ impl Agent {
             notes,
             held: ports::Held::default(),
             contact: 0,
+            epoch: 0,
             told_no_contact: false,
         }
     }
@@ -305,13 +320,17 @@ impl Agent {
                     Some(note) = self.notes.recv() => self.note(note),
                 }
             };
-            let ended = match reached {
-                Ok((events, listed, info)) => {
+            let settled = match reached {
+                Ok((events, listed, info)) => self.settle(listed, info).await.map(|()| events),
+                Err(error) => Err(error),
+            };
+            let ended = match settled {
+                Ok(events) => {
                     pause = self.config.contact.retry;
-                    self.settle(listed, info).await;
                     match self.follow(events, &mut orders).await {
-                        Some(why) => why,
-                        None => return,
+                        Ok(Flow::End) => return,
+                        Ok(Flow::On | Flow::Afresh) => continue,
+                        Err(why) => why,
                     }
                 }
                 Err(error) => error.to_string(),
@@ -334,13 +353,26 @@ impl Agent {
     }
 
     /// What is to be done between the first answer and telling of contact.
-    async fn settle(&mut self, listed: Vec<Listed>, info: HostInfo) {
-        let stale = listed.into_iter().filter(|it| !self.is_wanted(&it.labels));
-        let stale: Vec<_> = stale.map(|it| it.container).collect();
-        for error in join_all(stale.iter().map(|it| clear(&self.engine, it))).await {
-            if let Err(error) = error {
-                self.shared.tell(News::Warning(format!("stale container stays: {error}")));
+    async fn settle(&mut self, mut listed: Vec<Listed>, info: HostInfo) -> Result<(), EngineError> {
+        // A create that was under way when its job was forgotten may end after the list.
+        let mut stays = false;
+        for _ in 0..3 {
+            let stale = listed.iter().filter(|it| !self.is_wanted(&it.labels));
+            let stale: Vec<_> = stale.map(|it| clear(&self.engine, &it.container)).collect();
+            if stale.is_empty() || stays {
+                break;
             }
+            for cleared in join_all(stale).await {
+                match cleared {
+                    // Trying again would not help, and the host has to go on.
+                    Err(error @ EngineError::Refused { .. }) => {
+                        self.shared.tell(News::Warning(format!("stale container stays: {error}")));
+                        stays = true;
+                    }
+                    cleared => cleared?,
+                }
+            }
+            listed = self.engine.list().await?;
         }
         self.gate.send_replace(true);
         let mut looks = Vec::new();
@@ -357,15 +389,16 @@ impl Agent {
             // Some may have been given back while there was no contact.
             self.shared.tell(News::PortsTaken(self.held.at(Instant::now())));
         }
-        self.shared.tell(News::Contact(Box::new(info)));
+        self.shared.tell(News::Contact { info: Box::new(info), epoch: self.epoch });
+        Ok(())
     }
 
-    /// Follows the host until contact is lost; `None` if the agent is to end.
+    /// Follows the host until contact is lost, which is the error, or until an order ends that.
     async fn follow(
         &mut self,
         mut events: Events,
         orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Option<String> {
+    ) -> Result<Flow, String> {
         self.contact += 1;
         let (engine, every, contact) =
             (self.engine.clone(), self.config.contact.ping, self.contact);
@@ -379,18 +412,21 @@ impl Agent {
             };
             let _ = notes.send(Note::Dead { contact, why });
         });
-        let why = loop {
+        let ended = loop {
             let now = Instant::now();
             let release = self.held.next(now);
             let until = release.unwrap_or(now + Duration::from_secs(3600));
             tokio::select! {
                 event = events.next() => match event {
                     Ok(event) => self.event(&event.container, event.what, &event.attributes),
-                    Err(error) => break Some(error.to_string()),
+                    Err(error) => break Err(error.to_string()),
                 },
-                order = orders.recv() => if let Flow::End = self.order(order) { break None },
+                order = orders.recv() => match self.order(order) {
+                    Flow::On => {}
+                    flow @ (Flow::Afresh | Flow::End) => break Ok(flow),
+                },
                 Some(note) = self.notes.recv() => match note {
-                    Note::Dead { contact: of, why } if of == contact => break Some(why),
+                    Note::Dead { contact: of, why } if of == contact => break Err(why),
                     note => self.note(note),
                 },
                 () = tokio::time::sleep_until(until.into()) => if release.is_some() {
@@ -400,7 +436,7 @@ impl Agent {
             }
         };
         pings.abort();
-        why
+        ended
     }
 
     fn is_wanted(&self, labels: &BTreeMap<String, String>) -> bool {
@@ -507,9 +543,11 @@ impl Agent {
                     _ => self.sweep(Some((task, attempt)), |_| ()),
                 }
             }
-            Some(Order::Forget) => {
+            Some(Order::Forget { epoch }) => {
+                self.epoch = epoch;
+                self.gate.send_replace(false);
                 self.forget();
-                self.sweep_unwanted();
+                return Flow::Afresh;
             }
             Some(Order::RemoveAll { reply }) => {
                 self.forget();
@@ -526,23 +564,6 @@ impl Agent {
             }
         }
         Flow::On
-    }
-
-    /// With contact, at once; without, the next contact does it.
-    fn sweep_unwanted(&mut self) {
-        if !*self.gate.borrow() {
-            return;
-        }
-        let shared = self.shared.clone();
-        self.work.spawn(async move {
-            if let Ok(listed) = shared.engine.list().await {
-                let unwanted = listed.iter().filter(|it| {
-                    // Jobs ordered meanwhile have a runner again.
-                    key(&it.labels).is_none_or(|it| !shared.is_live(it))
-                });
-                join_all(unwanted.map(|it| clear(&shared.engine, &it.container))).await;
-            }
-        });
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) struct Shared {
     starts: Semaphore,
     /// One archive at a time: two tasks often lack the same image.
     loading: tokio::sync::Mutex<()>,
+    /// With those that have a runner: one that is being aborted must not claim once more.
     claims: Mutex<(Claims, BTreeSet<Key>)>,
     released: Notify,
 }
@@ -81,7 +82,8 @@ impl Shared {
     }
 
     fn claim(&self, ports: &[Port], key: Key) -> bool {
-        self.lock().0.take(ports, key)
+        let mut lock = self.lock();
+        lock.1.contains(&key) && lock.0.take(ports, key)
     }
 
     fn release(&self, key: Key) {
@@ -97,10 +99,6 @@ impl Shared {
     pub(super) fn bury(&self, key: Key) {
         self.lock().1.remove(&key);
         self.release(key);
-    }
-
-    pub(super) fn is_live(&self, key: Key) -> bool {
-        self.lock().1.contains(&key)
     }
 }
 

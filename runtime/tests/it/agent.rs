@@ -1,13 +1,14 @@
 //! An agent against a real daemon: what it starts, what it stops, and what it leaves alone.
 
 use crate::room::{Room, block_on, sleeper, unfit};
+use cluster::demand::Protocol;
 use cluster::event::{Report, StartFailure};
 use cluster::ids::TaskId;
 use cluster::units::Span;
 use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order};
-use runtime::engine::{Created, Force, Status};
+use runtime::engine::{Created, Force, Happening, Status};
 use runtime::hosts;
-use runtime::program::{Condition, ContainerProgram, Dependency, Program};
+use runtime::program::{Condition, ContainerProgram, Dependency, PortMapping, Program};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -39,9 +40,9 @@ impl Desk {
         next.await.expect("there are news in time").expect("the agent lives").1
     }
 
-    async fn contact(&mut self) {
+    async fn contact(&mut self, of: u64) {
         let news = self.next().await;
-        assert!(matches!(news, News::Contact(_)), "{news:?}");
+        assert!(matches!(news, News::Contact { epoch, .. } if epoch == of), "{news:?}");
     }
 
     async fn expect(&mut self, of: u64, want: Report) {
@@ -102,12 +103,13 @@ fn an_agent_runs_tasks_on_a_host() {
         mine.start(&stale).await.unwrap();
 
         let mut desk = Desk::open(&room, Vec::new());
-        desk.contact().await;
+        desk.contact(0).await;
         assert_eq!(names(&room).await, [""; 0], "what nobody wants is gone");
 
         a_life(&room, &mut desk).await;
         an_order_of_starts(&mut desk).await;
         a_missing_image(&room, &mut desk).await;
+        a_host_given_up_that_answers(&room, &mut desk).await;
         desk = a_killed_daemon_and_a_killed_agent(&room, desk).await;
         by_hand(&room, &mut desk).await;
 
@@ -154,6 +156,52 @@ async fn a_missing_image(room: &Room, desk: &mut Desk) {
     assert!(!names(room).await.iter().any(|it| it.contains("t5")));
 }
 
+fn on_port(task: u64, host: u16) -> Job {
+    let port = PortMapping { container: 80, protocol: Protocol::Tcp, host: Some(host) };
+    let main = container("main", "sleep 1000");
+    job(task, vec![ContainerProgram { init: true, ports: vec![port], ..main }])
+}
+
+async fn a_host_given_up_that_answers(room: &Room, desk: &mut Desk) {
+    desk.order(Order::Start(on_port(20, 18020)));
+    desk.expect(20, Report::Started).await;
+    let mut events = room.engine("n1", "me").events(None).await.unwrap();
+    desk.order(Order::Forget { epoch: 1 });
+    desk.order(Order::Start(on_port(21, 18020)));
+    // It is looked at before contact is told, but need not have begun by then.
+    let mut told = [desk.next().await, desk.next().await];
+    told.sort_by_key(|it| matches!(it, News::Contact { .. }));
+    assert!(
+        matches!(
+            told,
+            [
+                News::Task { task: TaskId(21), report: Report::Started, .. },
+                News::Contact { epoch: 1, .. },
+            ]
+        ),
+        "{told:?}"
+    );
+    let mut seen = Vec::new();
+    while seen.last() != Some(&("t21".to_owned(), Happening::Started)) {
+        let event = events.next().await.unwrap();
+        seen.push((event.attributes[agent::TASK_LABEL].clone(), event.what));
+    }
+    let gone = seen.iter().position(|it| *it == ("t20".to_owned(), Happening::Removed));
+    let new = seen.iter().position(|it| *it == ("t21".to_owned(), Happening::Created));
+    assert!(gone.is_some() && gone < new, "{seen:?}");
+
+    desk.order(Order::Forget { epoch: 2 });
+    desk.order(Order::Forget { epoch: 3 });
+    loop {
+        match desk.next().await {
+            News::Contact { epoch: 3, .. } => break,
+            News::Contact { epoch: 2, .. } => {}
+            other => panic!("only contacts were to come, but: {other:?}"),
+        }
+    }
+    assert_eq!(names(room).await, [""; 0]);
+}
+
 async fn a_killed_daemon_and_a_killed_agent(room: &Room, mut desk: Desk) -> Desk {
     desk.order(Order::Start(long(6)));
     desk.expect(6, Report::Started).await;
@@ -164,11 +212,11 @@ async fn a_killed_daemon_and_a_killed_agent(room: &Room, mut desk: Desk) -> Desk
     room.testbed.start_daemon("n1").unwrap();
     // What is ordered meanwhile is done as soon as there is contact, and may be told before or after it.
     let mut told = [desk.next().await, desk.next().await];
-    told.sort_by_key(|it| matches!(it, News::Contact(_)));
+    told.sort_by_key(|it| matches!(it, News::Contact { .. }));
     assert!(
         matches!(
             told,
-            [News::Task { task: TaskId(7), report: Report::Started, .. }, News::Contact(_)]
+            [News::Task { task: TaskId(7), report: Report::Started, .. }, News::Contact { .. }]
         ),
         "{told:?}"
     );
@@ -190,7 +238,7 @@ async fn a_killed_daemon_and_a_killed_agent(room: &Room, mut desk: Desk) -> Desk
         ),
         "{told:?}"
     );
-    desk.contact().await;
+    desk.contact(0).await;
     assert_eq!(names(room).await, ["bayplan-me-t6-1-main", "bayplan-me-t7-1-main"]);
     desk
 }
