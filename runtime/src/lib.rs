@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod control;
 pub mod engine;
 pub mod hosts;
 pub mod plan;
