@@ -229,7 +229,12 @@ pub fn time(option: &str, text: Option<&str>) -> Result<Option<Instant>, Failure
     text.map(|text| span(option, text).map(|it| Instant::ZERO + it)).transpose()
 }
 
-fn span(option: &str, text: &str) -> Result<Span, Failure> {
+/// Reads a length of time.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn span(option: &str, text: &str) -> Result<Span, Failure> {
     parse_span(text).map_err(|_| {
         Failure::new(format!("{option} is {text:?}, which is no time"))
             .help("write a number with us, ms, s, m, h or d, such as 90m")
@@ -283,7 +288,12 @@ fn permille(option: &str, text: &str) -> Result<u32, Failure> {
     }
 }
 
-fn overcommit(text: &str) -> Result<Overcommit, Failure> {
+/// Reads over-commit factors.
+///
+/// # Errors
+///
+/// The first that is none.
+pub fn overcommit(text: &str) -> Result<Overcommit, Failure> {
     let mut factors = Overcommit::default();
     for (key, value) in pairs("--overcommit", text, &["cpu", "memory", "disk"])? {
         let resource = Resource::from_name(key).map_or(0, Resource::row);
@@ -292,7 +302,12 @@ fn overcommit(text: &str) -> Result<Overcommit, Failure> {
     Ok(factors)
 }
 
-fn queue_order(text: &str) -> Result<QueueOrder, Failure> {
+/// Reads who is tried first.
+///
+/// # Errors
+///
+/// With the orders that there are.
+pub fn queue_order(text: &str) -> Result<QueueOrder, Failure> {
     let (name, resource) = text.split_once(':').unwrap_or((text, "cpu"));
     let by = Resource::from_name(resource);
     match (name, by) {
@@ -312,7 +327,12 @@ fn queue_order(text: &str) -> Result<QueueOrder, Failure> {
     }
 }
 
-fn unfit(text: &str) -> Result<Unfit, Failure> {
+/// Reads what becomes of tasks that fit nowhere.
+///
+/// # Errors
+///
+/// With the ways that there are.
+pub fn unfit(text: &str) -> Result<Unfit, Failure> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     match name {
         "wait" if rest.is_empty() => Ok(Unfit::WaitAndLetPass),
