@@ -7,6 +7,7 @@
 //!
 //! Each task has a runner of its own, so that a slow container delays no other task.
 
+mod image;
 mod ports;
 mod runner;
 mod shape;
@@ -47,6 +48,10 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// Containers created and started at the same time on this host.
     pub starts: usize,
+    /// How long pulling an image may take.
+    pub pull_timeout: Duration,
+    /// How long it may go without progress.
+    pub pull_silence: Duration,
     /// How long a host port that was taken is kept from tasks; doubles with each failure.
     pub port_hold: Duration,
     /// At most this long.
@@ -56,7 +61,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let secs = Duration::from_secs;
-        Self { start_timeout: secs(300), starts: 8, port_hold: secs(60), port_hold_max: secs(900) }
+        Self {
+            start_timeout: secs(300),
+            starts: 8,
+            pull_timeout: secs(2 * 3600),
+            pull_silence: secs(300),
+            port_hold: secs(60),
+            port_hold_max: secs(900),
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 //! One task on one host: looks at its containers, does what comes next, looks again.
 
 use super::{
-    AgentConfig, ContainerDetail, Job, Key, Limits, News, Note, TaskDetail, ports::Claims, shape,
-    steps,
+    AgentConfig, ContainerDetail, Job, Key, Limits, News, Note, TaskDetail,
+    image::{self, Images},
+    ports::Claims,
+    shape, steps,
 };
 use crate::engine::{
     Container, Created, Details, Engine, EngineError, Force, StartFailure as EngineFailure,
     Started, Status,
 };
-use crate::program::{ContainerProgram, PullPolicy};
+use crate::program::PullPolicy;
 use cluster::demand::Port;
 use cluster::event::{Report, StartFailure};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use steps::{Step, View};
@@ -40,12 +43,11 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     owner: String,
     host: String,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) notes: mpsc::UnboundedSender<Note>,
     news: mpsc::UnboundedSender<(String, News)>,
     starts: Semaphore,
-    /// One archive at a time: two tasks often lack the same image.
-    loading: tokio::sync::Mutex<()>,
+    pub(super) images: Images,
     /// With those that have a runner: one that is being aborted must not claim once more.
     claims: Mutex<(Claims, BTreeSet<Key>)>,
     released: Notify,
@@ -66,7 +68,7 @@ impl Shared {
             notes,
             news,
             starts: Semaphore::new(config.limits.starts.max(1)),
-            loading: tokio::sync::Mutex::default(),
+            images: Images::default(),
             claims: Mutex::default(),
             released: Notify::new(),
         }
@@ -353,7 +355,8 @@ impl Runner {
                 let namespace =
                     owner.and_then(|it| found[it].as_ref()).map(|it| it.container.clone());
                 for row in rows {
-                    if let Err((why, reason)) = self.launch(row, namespace.clone()).await? {
+                    let is_new = found[row].is_none();
+                    if let Err((why, reason)) = self.launch(row, is_new, namespace.clone()).await? {
                         let name = &program.containers[row].name;
                         self.mode = Mode::Failing(why, format!("container {name}: {reason}"));
                         break;
@@ -424,37 +427,60 @@ impl Runner {
         join_all(removals).await.into_iter().try_for_each(|it| it.map(drop))
     }
 
+    /// Gets an image onto the host; `Ok(Ok(false))` if an order came in between that makes it needless.
+    async fn fetch(&mut self, row: usize) -> Result<Result<bool, String>, EngineError> {
+        let (shared, program) = (self.shared.clone(), self.job.program.clone());
+        let mut fetching = pin!(image::fetch(&shared, &program.containers[row]));
+        loop {
+            tokio::select! {
+                fetched = &mut fetching => return fetched.map(|it| it.map(|()| true)),
+                Some(command) = self.commands.recv() => {
+                    self.take(command);
+                    // There is nothing to be seen before it is there.
+                    self.looked();
+                    if !matches!(self.mode, Mode::Live) {
+                        return Ok(Ok(false));
+                    }
+                }
+            }
+        }
+    }
+
     /// Creates and starts one container, or goes on where that was broken off. The outer error is one of
     /// contact: look again. The inner is the host's refusal.
     async fn launch(
         &mut self,
         row: usize,
+        is_new: bool,
         namespace: Option<Container>,
     ) -> Result<Result<(), (StartFailure, String)>, EngineError> {
         let shared = self.shared.clone();
         let engine = &shared.engine;
         let spec = shape::spec(&shared.owner, &self.job, row, namespace);
-        let _permit = shared.starts.acquire().await;
-        let mut has_loaded = false;
-        let container = loop {
+        let mut is_needed = is_new && self.job.program.containers[row].pull == PullPolicy::Always;
+        let mut is_fetched = false;
+        let (container, _permit) = loop {
+            if is_needed && !is_fetched {
+                match self.fetch(row).await? {
+                    Ok(true) => is_fetched = true,
+                    Ok(false) => return Ok(Ok(())),
+                    Err(reason) => return Ok(Err((StartFailure::Image, reason))),
+                }
+            }
+            // Not while fetching, which may take long.
+            let permit = shared.starts.acquire().await;
             match engine.create(&spec).await {
-                Ok(Created::New(it)) => break it,
-                Ok(Created::AlreadyThere(it)) => break it.container,
+                Ok(Created::New(it)) => break (it, permit),
+                Ok(Created::AlreadyThere(it)) => break (it.container, permit),
                 Ok(Created::NameTaken) => {
                     let reason = format!("somebody else's container is named {}", spec.name);
                     return Ok(Err((StartFailure::Other, reason)));
                 }
-                Ok(Created::NoImage) => {
-                    let program = &self.job.program.containers[row];
-                    if has_loaded {
-                        let reason = format!("the archive does not hold {}", program.image);
-                        return Ok(Err((StartFailure::Image, reason)));
-                    }
-                    if let Err(reason) = load(&shared, program).await? {
-                        return Ok(Err((StartFailure::Image, reason)));
-                    }
-                    has_loaded = true;
+                Ok(Created::NoImage) if is_fetched => {
+                    let reason = format!("what was fetched does not hold {}", spec.image);
+                    return Ok(Err((StartFailure::Image, reason)));
                 }
+                Ok(Created::NoImage) => is_needed = true,
                 Err(error) => return refused(error),
             }
         };
@@ -492,39 +518,5 @@ fn refused<T>(error: EngineError) -> Result<Result<T, (StartFailure, String)>, E
         EngineError::Refused { message, .. } => Ok(Err((StartFailure::Other, message.clone()))),
         EngineError::Invalid { .. } => Ok(Err((StartFailure::Other, error.to_string()))),
         _ => Err(error),
-    }
-}
-
-/// Gets a missing image onto the host. The inner error says why it cannot be had.
-async fn load(
-    shared: &Shared,
-    program: &ContainerProgram,
-) -> Result<Result<(), String>, EngineError> {
-    let image = &program.image;
-    let Some(archive) = program.archive.clone() else {
-        return Ok(Err(match program.pull {
-            PullPolicy::Never => format!("the host has no {image}, which is never pulled"),
-            PullPolicy::Always | PullPolicy::IfMissing => {
-                format!("the host has no {image}, and pulling from a registry is not supported yet")
-            }
-        }));
-    };
-    let _turn = shared.loading.lock().await;
-    if shared.engine.has_image(image).await? {
-        return Ok(Ok(()));
-    }
-    let path = archive.clone();
-    let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-    let bytes = match read {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) => return Ok(Err(format!("{}: {error}", archive.display()))),
-        Err(error) => return Ok(Err(format!("{}: {error}", archive.display()))),
-    };
-    match shared.engine.load_image(bytes.into()).await {
-        Ok(()) => Ok(Ok(())),
-        Err(EngineError::Refused { message, .. }) => {
-            Ok(Err(format!("{}: {message}", archive.display())))
-        }
-        Err(error) => Err(error),
     }
 }

@@ -22,6 +22,7 @@ pub enum Call {
     Events,
     InspectImage,
     LoadImage,
+    PullImage,
 }
 
 impl Call {
@@ -42,6 +43,7 @@ impl Call {
             Self::Events => "events",
             Self::InspectImage => "inspect image",
             Self::LoadImage => "load image",
+            Self::PullImage => "pull image",
         }
     }
 }

@@ -24,7 +24,7 @@ pub use transport::{ApiVersion, Patience};
 use crate::hosts::Address;
 use bollard::query_parameters as q;
 use bytes::Bytes as Blob;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -160,6 +160,12 @@ pub enum Force {
     No,
     /// Kill it first.
     Yes,
+}
+
+/// The name with a tag: without, a host pulls every tag there is.
+fn one_image(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    if last.contains([':', '@']) { image.to_owned() } else { format!("{image}:latest") }
 }
 
 /// Sorts a failed start by the host's answer.
@@ -601,6 +607,21 @@ impl Engine {
         }
     }
 
+    /// Pulls an image from its registry, without credentials; what the host has of it is not sent again.
+    /// Takes as long as it takes, as long as the host says something within every `silence`. The host
+    /// stops pulling when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As any call; [`EngineError::Refused`] also says why a registry did not give it.
+    pub async fn pull_image(&self, image: &str, silence: Duration) -> Result<(), EngineError> {
+        let name = one_image(image);
+        let options = q::CreateImageOptionsBuilder::new().from_image(&name).build();
+        let mut stream = self.docker.create_image(Some(options), None, None);
+        while self.call(Call::PullImage, silence, stream.try_next()).await?.is_some() {}
+        Ok(())
+    }
+
     /// Loads images from what `docker save` writes.
     ///
     /// # Errors
@@ -622,6 +643,18 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_image_is_pulled_and_not_all_its_tags() {
+        for (name, want) in [
+            ("busybox", "busybox:latest"),
+            ("busybox:1", "busybox:1"),
+            ("h:5000/a/b", "h:5000/a/b:latest"),
+            ("h:5000/b@sha256:ab", "h:5000/b@sha256:ab"),
+        ] {
+            assert_eq!(one_image(name), want);
+        }
+    }
 
     #[test]
     fn failed_starts_are_sorted_by_what_stood_in_the_way() {

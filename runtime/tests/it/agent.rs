@@ -8,9 +8,9 @@ use cluster::units::Span;
 use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order};
 use runtime::engine::{Created, Force, Happening, Status};
 use runtime::hosts;
-use runtime::program::{Condition, ContainerProgram, Dependency, PortMapping, Program};
+use runtime::program::{Condition, ContainerProgram, Dependency, PortMapping, Program, PullPolicy};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// An agent with somebody who listens.
@@ -149,11 +149,35 @@ async fn an_order_of_starts(desk: &mut Desk) {
     desk.expect(4, Report::Failed { why: StartFailure::Dependency }).await;
 }
 
+async fn failed(desk: &mut Desk, of: u64, want: StartFailure) -> String {
+    match desk.next().await {
+        News::Task { task, report: Report::Failed { why }, detail, .. }
+            if task == TaskId(of) && why == want =>
+        {
+            detail.reason
+        }
+        other => panic!("t{of} was to fail by {want:?}, but: {other:?}"),
+    }
+}
+
 async fn a_missing_image(room: &Room, desk: &mut Desk) {
-    let missing = ContainerProgram { image: "nope:1".into(), ..container("main", "") };
-    desk.order(Order::Start(job(5, vec![missing])));
-    desk.expect(5, Report::Failed { why: StartFailure::Image }).await;
-    assert!(!names(room).await.iter().any(|it| it.contains("t5")));
+    let of = |image: &str, pull| ContainerProgram {
+        image: image.into(),
+        pull,
+        ..container("main", "exit 0")
+    };
+    for (task, image, pull, why) in [
+        (5, "nope:1", PullPolicy::Never, "never pulled"),
+        (10, "127.0.0.1:1/nope:1", PullPolicy::IfMissing, "connection refused"),
+        (11, "127.0.0.1:1/nope", PullPolicy::Always, "connection refused"),
+    ] {
+        let began = Instant::now();
+        desk.order(Order::Start(job(task, vec![of(image, pull)])));
+        let reason = failed(desk, task, StartFailure::Image).await;
+        assert!(reason.contains(why), "{image}: {reason}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{image}: {:?}", began.elapsed());
+    }
+    assert_eq!(names(room).await, [""; 0]);
 }
 
 fn on_port(task: u64, host: u16) -> Job {
