@@ -169,7 +169,8 @@ pub struct Simulate {
 /// `bayplan replay`.
 #[derive(Debug, Clone, Args)]
 pub struct Replay {
-    /// The journal that `--record-journal` wrote
+    /// The journal that `--record-journal` wrote, or the state folder of a live cluster
+    #[arg(value_name = "JOURNAL|STATE_DIR")]
     pub journal: PathBuf,
     /// Ask what this policy would have done, repeatable
     #[arg(long = "policy", short, value_name = "P")]

@@ -151,10 +151,6 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| io("read", path, &error);
         let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(Failure::new(format!("{} is a folder, not a journal", path.display()))
-                .help("name the file, such as bayplan-out/journal"));
-        }
         let mut file = BufReader::with_capacity(1 << 20, file);
         let foreign = || {
             Failure::new(format!("{} is no journal of this version", path.display()))
@@ -213,12 +209,12 @@ impl Reader {
         Ok(Some(bytes))
     }
 
-    /// The next record, or `None` at the end.
+    /// The next record, encoded and decoded, or `None` at the end.
     ///
     /// # Errors
     ///
     /// If the file is damaged or cut off.
-    pub fn next(&mut self) -> Result<Option<Record>, Failure> {
+    pub fn next(&mut self) -> Result<Option<(Vec<u8>, Record)>, Failure> {
         if self.end.is_some() {
             return Ok(None);
         }
@@ -230,7 +226,7 @@ impl Reader {
                         .help("the file is damaged, or of another version: record it again")
                 })?;
                 self.records += 1;
-                Ok(Some(record))
+                Ok(Some((bytes, record)))
             }
             None => {
                 let (mut count, mut print, mut at, mut flag) = ([0; 8], [0; 16], [0; 8], [0; 1]);

@@ -2,21 +2,15 @@
 
 use crate::args::{Format, Global, Replay};
 use crate::error::Failure;
-use crate::journal_file::{End, Header, Reader};
 use crate::output::{self, Folder, command_line};
-use crate::workloads::digest;
+use crate::recording::{Recording, Verified};
 use crate::{plan, print};
-use cluster::event::Action;
-use cluster::journal::Record;
-use cluster::manager::Manager;
-use cluster::observer::Observer;
-use cluster::units::Instant;
 use reports::collector::{Collector, CollectorConfig};
 use reports::comparison::{Comparison, RunKey};
 use reports::manifest::{Manifest, RunFingerprint, RunTiming, Setting, Timings, TraceInfo};
-use reports::run_report::RunReport;
 use serde::Serialize;
-use sim::replay::{Counterfactual, Difference, Verifier};
+use sim::replay::Counterfactual;
+use sim::startup::Startup;
 use sim::world::{Config, run};
 
 /// What verifying found, for `--format json`.
@@ -24,6 +18,8 @@ use sim::world::{Config, run};
 struct Found {
     policy: String,
     records: u64,
+    decisions: u64,
+    end_us: u64,
     fingerprint: String,
     equal: bool,
 }
@@ -34,122 +30,61 @@ struct Found {
 ///
 /// Bad input; or the first difference, with exit code 1.
 pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
-    let mut reader = Reader::open(&args.journal)?;
-    let header = reader.header.clone();
     if global.format == Format::Csv && args.policies.is_empty() {
         return Err(Failure::new("a verification has no CSV form").help("use --format json"));
     }
-    let verified = verify(&mut reader, &header)?;
+    let recording = Recording::open(&args.journal)?;
+    let policy = recording.header.policy.clone();
+    let verified = recording.verify(&mut ())?;
+    let Verified { records, decisions, end, was_stopped, .. } = verified;
+    let fingerprint = verified.fingerprint.clone();
     if global.format == Format::Json && args.policies.is_empty() {
-        let found = Found {
-            policy: header.policy.clone(),
-            records: verified.records,
-            fingerprint: verified.fingerprint.clone(),
-            equal: true,
-        };
-        return print::json(&found);
+        let end_us = end.0;
+        let equal = true;
+        return print::json(&Found { policy, records, decisions, end_us, fingerprint, equal });
     }
     if !global.quiet && global.format == Format::Table {
         print::line(&format!(
-            "verified: {} records, every action of {} as recorded, fingerprint {}",
-            verified.records, header.policy, verified.fingerprint
+            "verified: {records} records, {decisions} of them decisions, over {end}: every action of \
+             {policy} as recorded, fingerprint {fingerprint}"
         ))?;
-        if verified.end.was_stopped {
-            print::line(&format!("the run was interrupted at {}", verified.end.at))?;
+        if was_stopped {
+            print::line(&format!("the run was interrupted at {end}"))?;
         }
     }
     if args.policies.is_empty() {
         return Ok(());
     }
-    counterfactual(args, global, &header, verified)
-}
-
-/// A journal that was fed back without a difference.
-struct Verified {
-    records: u64,
-    fingerprint: String,
-    report: RunReport,
-    end: End,
-}
-
-fn verify(reader: &mut Reader, header: &Header) -> Result<Verified, Failure> {
-    let policy = plan::policy(&header.policy)?;
-    let manager = Manager::new(header.rules, policy.build(header.seed));
-    // As when it was recorded, so that samples are taken at the same moments.
-    let config = CollectorConfig { horizon: header.until, ..CollectorConfig::default() };
-    let mut collector = Collector::new(config);
-    let mut verifier = Verifier::new(manager, &mut collector);
-    let mut now = Instant::ZERO;
-    while let Some(record) = reader.next()? {
-        now = record.at;
-        verifier.feed(record).map_err(|it| differs(&it, header))?;
-    }
-    let fingerprint = verifier.manager().fingerprint();
-    let records = verifier.records();
-    let end = reader.end().expect("all records were read");
-    if end.fingerprint != fingerprint {
-        return Err(Failure::new(format!(
-            "all {records} records are answered as recorded, but their fingerprint is \
-             {fingerprint}, not {}",
-            end.fingerprint
-        ))
-        .help("the journal's end mark is damaged")
-        .found());
-    }
-    let state = verifier.into_state();
-    if end.at > now {
-        collector.advance(end.at, &state);
-    }
-    let report = collector.finish(end.at, &state);
-    Ok(Verified { records, fingerprint: fingerprint.to_string(), report, end })
-}
-
-fn differs(difference: &Difference, header: &Header) -> Failure {
-    let Difference { number, recorded, replayed } = difference;
-    let show = |actions: &[Action]| {
-        let record =
-            Record { at: recorded.at, input: recorded.input.clone(), actions: actions.to_vec() };
-        record.to_string()
-    };
-    let (recorded, replayed) = (show(&recorded.actions), show(replayed));
-    let version = env!("CARGO_PKG_VERSION");
-    let help = if header.version == version {
-        "the policy does not decide alike twice, or its code changed since the journal was written"
-            .to_owned()
-    } else {
-        format!("the journal was written by version {}, this is {version}", header.version)
-    };
-    Failure::new(format!(
-        "record {number} is answered otherwise now\n  recorded: {recorded}\n  now:      {replayed}"
-    ))
-    .help(help)
-    .found()
+    counterfactual(args, global, &recording, verified)
 }
 
 fn counterfactual(
     args: &Replay,
     global: &Global,
-    header: &Header,
+    recording: &Recording,
     verified: Verified,
 ) -> Result<(), Failure> {
+    let header = &recording.header;
     let policies = plan::policies(&args.policies)?;
     let folder = Folder::prepare(&args.out, args.force)?;
     let begin = std::time::Instant::now();
-    let mut reader = Reader::open(&args.journal)?;
-    let what_if = Counterfactual::collect(std::iter::from_fn(|| reader.next().transpose()))?;
+    let Verified { what_if, end, was_stopped, .. } = verified;
     let recorded = format!("recorded: {}", header.policy);
     let mut names = vec![recorded.clone()];
     let mut runs = vec![(RunKey { policy: recorded, seed: header.seed }, verified.report)];
     let mut fingerprints = vec![fingerprint(&runs[0].0, verified.fingerprint)];
     let mut timings = Vec::new();
-    let config = Config {
+    // What a live journal does not know is drawn from what it does know.
+    let fitted = Startup::fit(what_if.startups.values().copied());
+    let startup = if recording.is_live() { fitted } else { header.startup };
+    let mut config = Config {
         rules: header.rules,
         seed: header.seed,
-        startup: header.startup,
-        known_startups: what_if.startups.clone(),
-        until: Some(verified.end.at),
+        startup,
+        until: Some(end),
         ..Config::default()
     };
+    what_if.inform(&mut config);
     for policy in &policies {
         let started = std::time::Instant::now();
         let mut collector =
@@ -172,25 +107,12 @@ fn counterfactual(
         names.push(key.policy.clone());
         runs.push((key, collector.finish(outcome.end, &state)));
     }
-    let mut warnings = vec![
-        "Counterfactual: submits, cancellations and node events are the journal's; start-up and run \
-         times are the journal's for tasks that ran there."
-            .to_owned(),
-    ];
-    if verified.end.was_stopped {
+    let mut warnings = notes(&what_if);
+    if recording.is_live() {
+        warnings.push(format!("Start-up times that the journal does not know are {startup}."));
+    }
+    if was_stopped {
         warnings.push("The recorded run was interrupted; all runs end where it did.".to_owned());
-    }
-    if what_if.modelled > 0 {
-        warnings.push(format!(
-            "{} tasks never ran in the journal; they are given the mean run time of their definition.",
-            what_if.modelled
-        ));
-    }
-    if what_if.unknown > 0 {
-        warnings.push(format!(
-            "{} tasks never ran in the journal and nothing is known of their like; they run to the end.",
-            what_if.unknown
-        ));
     }
     let finished = runs.len() as u64;
     let manifest = Manifest {
@@ -202,7 +124,7 @@ fn counterfactual(
             format: "journal".into(),
             card: format!("recorded from {}\n\n{}", header.trace, header.card),
         },
-        inputs: vec![digest(&args.journal)?],
+        inputs: vec![recording.digest()?],
         cluster: "as recorded".into(),
         policies: names,
         seeds: vec![header.seed],
@@ -227,6 +149,40 @@ fn counterfactual(
         print::line(&format!("\nwrote {}", args.out.join("report.html").display()))?;
     }
     Ok(())
+}
+
+/// What was kept of a journal, what was not, and what had to be made up.
+pub fn notes(what_if: &Counterfactual) -> Vec<String> {
+    let mut notes = vec![
+        "Counterfactual: submits, cancellations, services and node events are the journal's; start-up and \
+         run times are the journal's for tasks that ran there."
+            .to_owned(),
+    ];
+    let left = what_if.left_out;
+    for (count, what) in [
+        (left.failed_starts, "failed starts"),
+        (left.health, "reports of health"),
+        (left.taken_ports, "reports of taken host ports"),
+    ] {
+        if count > 0 {
+            notes.push(format!(
+                "{count} {what} of the journal are left out: they follow from where tasks were placed."
+            ));
+        }
+    }
+    if what_if.modelled > 0 {
+        notes.push(format!(
+            "{} tasks never ran in the journal; they are given the mean run time of their definition.",
+            what_if.modelled
+        ));
+    }
+    if what_if.unknown > 0 {
+        notes.push(format!(
+            "{} tasks never ran in the journal and nothing is known of their like; they run to the end.",
+            what_if.unknown
+        ));
+    }
+    notes
 }
 
 fn fingerprint(key: &RunKey, fingerprint: String) -> RunFingerprint {

@@ -1,8 +1,9 @@
 //! Journals, fed back: to verify that the same policy takes the same decisions, and to ask what another
 //! policy would have done.
 
+use crate::world::Config;
 use cluster::arrival::{Arrival, TaskArrival, What};
-use cluster::event::{Action, Event, Report};
+use cluster::event::{Action, Change, Ending, Event, NodeReport, Report};
 use cluster::ids::{DefinitionId, TaskId};
 use cluster::journal::{Input, Record};
 use cluster::manager::Manager;
@@ -23,16 +24,16 @@ pub struct Difference {
 }
 
 /// Feeds records to a manager and compares its answers, one record at a time.
-pub struct Verifier<'a> {
+pub struct Verifier<O> {
     manager: Manager,
-    observer: &'a mut dyn Observer,
+    observer: O,
     records: u64,
     now: Instant,
 }
 
-impl<'a> Verifier<'a> {
+impl<O: Observer> Verifier<O> {
     /// A verifier for a journal that begins with an empty cluster.
-    pub fn new(manager: Manager, observer: &'a mut dyn Observer) -> Self {
+    pub fn new(manager: Manager, observer: O) -> Self {
         Self { manager, observer, records: 0, now: Instant::ZERO }
     }
 
@@ -67,9 +68,14 @@ impl<'a> Verifier<'a> {
         &self.manager
     }
 
-    /// The cluster's last state, when there is nothing more to feed.
-    pub fn into_state(self) -> State {
-        self.manager.into_state()
+    /// Who watches.
+    pub fn observer(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Who watched and the cluster's last state, when there is nothing more to feed.
+    pub fn finish(self) -> (O, State) {
+        (self.observer, self.manager.into_state())
     }
 
     /// Number of records fed so far.
@@ -80,15 +86,29 @@ impl<'a> Verifier<'a> {
 
 /// A journal as a workload: what would have come under any policy.
 ///
-/// Kept are definitions, node events, submits, adoptions and cancellations. Start-up and run times come
-/// from the journal for tasks that ran to their end there; the others are given what
+/// Kept is what came from outside: definitions, node events, submits, adoptions, cancellations, services,
+/// and what was said of nodes (contact, and that one drains no longer). Start-up and run times come from
+/// the journal for tasks that ran to their end there; the others are given what
 /// [`Counterfactual::modelled`] says.
+///
+/// Not kept is what followed from where tasks had been placed, because elsewhere it would not have
+/// happened: failed starts, health, and host ports that a start found taken. [`LeftOut`] counts them.
+/// Tasks that failed to start are started like any other; nothing is unhealthy.
+///
+/// Replicas are known by their numbers, in the order in which services ask for them. Under another policy
+/// the same number may be a task of another service, which is then given this one's times.
 #[derive(Debug, Clone, Default)]
 pub struct Counterfactual {
     /// The workload, in time order.
     pub arrivals: Vec<Arrival>,
-    /// Start-up times of the attempts that started.
+    /// Start-up times of the attempts that started, from the start action to the report. For one that was
+    /// reported ended before it was reported started, the time until its end.
     pub startups: BTreeMap<(TaskId, u32), Span>,
+    /// Run times of replicas that ended by themselves. Those that were stopped have none: how long they
+    /// would have run is not known.
+    pub replica_lifetimes: BTreeMap<TaskId, Span>,
+    /// Exit codes of tasks that ended by themselves with another one than 0.
+    pub exit_codes: BTreeMap<TaskId, i32>,
     /// The journal's last moment.
     pub end: Instant,
     /// Tasks whose run time is not known and was taken from others: the mean over ended tasks of the
@@ -96,90 +116,87 @@ pub struct Counterfactual {
     pub modelled: u64,
     /// Tasks whose run time stays unknown.
     pub unknown: u64,
+    /// What was not kept.
+    pub left_out: LeftOut,
 }
 
+/// Reports of a journal that follow from placements, and so say nothing about other placements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Starts that failed.
+    pub failed_starts: u64,
+    /// Reports of health, good or bad.
+    pub health: u64,
+    /// Reports of host ports that others hold.
+    pub taken_ports: u64,
+}
+
+impl Counterfactual {
+    /// Puts what the journal knows about single tasks into the options of a run.
+    pub fn inform(&self, config: &mut Config) {
+        config.known_startups = self.startups.clone();
+        config.replica_lifetimes = self.replica_lifetimes.clone();
+        config.exit_codes = self.exit_codes.clone();
+    }
+}
+
+/// What is known of a submitted or adopted task.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     definition: u32,
-    placed: Option<Instant>,
-    /// When the attempt under way began to run.
-    started: Option<Instant>,
     /// Whether any attempt began to run.
     ever_ran: bool,
     ran: Option<Span>,
     was_cancelled: bool,
 }
 
-impl Counterfactual {
-    /// Collects the workload of a journal.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `records` yields first.
-    pub fn collect<E>(records: impl Iterator<Item = Result<Record, E>>) -> Result<Self, E> {
-        let mut it = Self::default();
-        let mut seen: BTreeMap<TaskId, Seen> = BTreeMap::new();
-        let mut cancelled: Vec<(Instant, TaskId)> = Vec::new();
-        for record in records {
-            let Record { at, input, actions } = record?;
-            it.end = at;
-            if let Input::Event(event) = input {
-                it.event(at, event, &mut seen, &mut cancelled);
-            }
-            for action in actions {
-                if let Action::Start { task, .. } = action {
-                    let seen = seen.entry(task).or_default();
-                    seen.placed = Some(at);
-                    seen.started = None;
-                }
-            }
-        }
-        it.fill_in(&seen, &cancelled);
-        Ok(it)
-    }
+/// Makes a [`Counterfactual`] of a journal while it is fed to a manager: [`Collecting::input`] before each
+/// record, and as [`Observer`] of what it changes.
+#[derive(Debug, Default)]
+pub struct Collecting {
+    it: Counterfactual,
+    seen: BTreeMap<TaskId, Seen>,
+    cancelled: BTreeMap<TaskId, Instant>,
+}
 
-    fn event(
-        &mut self,
-        at: Instant,
-        event: Event,
-        seen: &mut BTreeMap<TaskId, Seen>,
-        cancelled: &mut Vec<(Instant, TaskId)>,
-    ) {
-        let what = match event {
+impl Collecting {
+    /// The next record's input.
+    pub fn input(&mut self, at: Instant, input: &Input) {
+        self.it.end = at;
+        let Input::Event(event) = input else { return };
+        let what = match event.clone() {
             Event::DefinitionPut { definition, spec } => What::Definition { definition, spec },
             Event::Node { node, event } => What::Node { node, event },
             Event::TaskSubmitted(submission) => {
-                let it = seen.entry(submission.task).or_default();
-                it.definition = submission.definition.0;
+                self.seen.entry(submission.task).or_default().definition = submission.definition.0;
                 let (lifetime, withdrawn, resident) = (None, None, None);
                 What::Task(TaskArrival { submission, lifetime, withdrawn, resident })
             }
             Event::TaskAdopted { submission, node } => {
-                let it = seen.entry(submission.task).or_default();
+                let it = self.seen.entry(submission.task).or_default();
                 it.definition = submission.definition.0;
-                it.started = Some(at);
                 it.ever_ran = true;
                 let (lifetime, withdrawn, resident) = (None, None, Some(node));
                 What::Task(TaskArrival { submission, lifetime, withdrawn, resident })
             }
+            // No arrival brings a replica, so none can say when it is taken back.
+            event @ Event::TaskCancelled { task } if task.is_replica() => What::Told(event),
             Event::TaskCancelled { task } => {
-                seen.entry(task).or_default().was_cancelled = true;
-                cancelled.push((at, task));
+                self.seen.entry(task).or_default().was_cancelled = true;
+                self.cancelled.entry(task).or_insert(at);
                 return;
             }
-            Event::TaskReported { task, attempt, report } => {
-                let it = seen.entry(task).or_default();
+            Event::TaskReported { report, .. } => {
                 match report {
-                    Report::Started => {
-                        if let Some(placed) = it.placed {
-                            self.startups.insert((task, attempt), at.since(placed));
-                        }
-                        it.started = Some(at);
-                        it.ever_ran = true;
-                    }
-                    Report::Exited { .. } => it.ran = it.started.map(|started| at.since(started)),
-                    Report::Healthy | Report::Unhealthy | Report::Failed { .. } => {}
+                    Report::Failed { .. } => self.it.left_out.failed_starts += 1,
+                    Report::Healthy | Report::Unhealthy => self.it.left_out.health += 1,
+                    // What they change is observed.
+                    Report::Started | Report::Exited { .. } => {}
                 }
+                return;
+            }
+            Event::NodeReported { report: NodeReport::PortsTaken(_), .. } => {
+                self.it.left_out.taken_ports += 1;
                 return;
             }
             Event::Timer => return,
@@ -187,38 +204,76 @@ impl Counterfactual {
             | Event::ServiceDeleted { .. }
             | Event::NodeReported { .. }) => What::Told(event),
         };
-        self.arrivals.push(Arrival { at, what });
+        self.it.arrivals.push(Arrival { at, what });
     }
 
-    fn fill_in(&mut self, seen: &BTreeMap<TaskId, Seen>, cancelled: &[(Instant, TaskId)]) {
+    /// The workload, when all records were seen.
+    pub fn finish(mut self) -> Counterfactual {
         let mut by_definition: BTreeMap<DefinitionId, (u128, u128)> = BTreeMap::new();
-        for it in seen.values() {
+        for it in self.seen.values() {
             if let Some(ran) = it.ran {
                 let sum = by_definition.entry(DefinitionId(it.definition)).or_default();
                 *sum = (sum.0 + u128::from(ran.0), sum.1 + 1);
             }
         }
-        let withdrawn: BTreeMap<TaskId, Instant> =
-            cancelled.iter().map(|it| (it.1, it.0)).collect();
-        for arrival in &mut self.arrivals {
+        for arrival in &mut self.it.arrivals {
             let What::Task(task) = &mut arrival.what else { continue };
             let id = task.submission.task;
-            let Some(it) = seen.get(&id) else { continue };
-            task.withdrawn = withdrawn.get(&id).copied();
+            let Some(it) = self.seen.get(&id) else { continue };
+            task.withdrawn = self.cancelled.get(&id).copied();
             task.lifetime = match (it.ran, by_definition.get(&task.submission.definition)) {
                 (Some(ran), _) => Some(ran),
                 // Running at the end, interrupted and not run again, or taken back: how long it would
                 // have run is more than it did, and no more is known.
                 (None, _) if it.ever_ran || it.was_cancelled => None,
                 (None, Some(&(sum, count))) => {
-                    self.modelled += 1;
+                    self.it.modelled += 1;
                     Some(Span(u64::try_from(sum / count).expect("a mean of u64s is one")))
                 }
                 (None, None) => {
-                    self.unknown += 1;
+                    self.it.unknown += 1;
                     None
                 }
             };
+        }
+        self.it
+    }
+}
+
+impl Observer for Collecting {
+    fn advance(&mut self, _: Instant, _: &State) {}
+
+    fn observe(&mut self, now: Instant, changes: &[Change], _: &State) {
+        for change in changes {
+            match *change {
+                Change::Started { task, .. } => {
+                    if let Some(placed) = task.placed {
+                        self.it.startups.insert((task.task, task.attempts), now.since(placed));
+                    }
+                    if let Some(seen) = self.seen.get_mut(&task.task) {
+                        seen.ever_ran = true;
+                    }
+                }
+                Change::Ended { task, how: Ending::Exited { code }, .. } => {
+                    let ran = match (task.started, task.placed) {
+                        (Some(started), _) => now.since(started),
+                        (None, placed) => {
+                            let until = placed.map_or(Span::ZERO, |it| now.since(it));
+                            self.it.startups.insert((task.task, task.attempts), until);
+                            Span::ZERO
+                        }
+                    };
+                    if code != 0 {
+                        self.it.exit_codes.insert(task.task, code);
+                    }
+                    if task.task.is_replica() {
+                        self.it.replica_lifetimes.insert(task.task, ran);
+                    } else if let Some(seen) = self.seen.get_mut(&task.task) {
+                        seen.ran = Some(ran);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 }

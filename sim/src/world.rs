@@ -5,7 +5,7 @@ use crate::agenda::{Agenda, Rank};
 use crate::faults::{Fate, Fault, FaultPlan};
 use crate::startup::Startup;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
-use cluster::event::{Action, Change, Event, NodeEvent, Report};
+use cluster::event::{Action, Change, Event, NodeEvent, NodeReport, Report};
 use cluster::id_map::IdMap;
 use cluster::ids::{GroupId, NodeId, TaskId};
 use cluster::journal::Fingerprint;
@@ -34,6 +34,8 @@ pub struct Config {
     pub service_lifetimes: BTreeMap<GroupId, Span>,
     /// How long single tasks of services run, known from elsewhere (a journal); they go before the others.
     pub replica_lifetimes: BTreeMap<TaskId, Span>,
+    /// What single tasks exit with, known from elsewhere (a journal); the others exit with 0.
+    pub exit_codes: BTreeMap<TaskId, i32>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// When the run stops. Without it, it goes on until nothing more can happen.
@@ -422,6 +424,16 @@ impl World<'_> {
             }
             What::Node { node, event } => self.node_from_trace(now, node, event),
             What::Task(task) => self.task_arrives(now, task),
+            What::Told(Event::NodeReported { node, report: NodeReport::Activated }) => {
+                let down = &mut self.down[node.row()];
+                down.drained_by_trace = false;
+                // A fault that drains it goes on.
+                match down.is_drained() {
+                    true => Ok(()),
+                    false => self
+                        .handle(now, Event::NodeReported { node, report: NodeReport::Activated }),
+                }
+            }
             What::Told(event) => self.handle(now, event),
         }
     }
@@ -540,7 +552,8 @@ impl World<'_> {
                 if self.lives.get(&task).and_then(|it| it.attempt) != Some(attempt) {
                     return Ok(());
                 }
-                let report = Report::Exited { code: 0 };
+                let code = self.config.exit_codes.get(&task).copied().unwrap_or(0);
+                let report = Report::Exited { code };
                 self.handle(now, Event::TaskReported { task, attempt, report })
             }
             Todo::Started { task, attempt } => {

@@ -132,7 +132,8 @@ fn a_journal_is_verified_and_asked_what_if() {
     refuses(dir.path(), &["replay", "cut"], &["cut ends within"]);
     put(dir.path(), "none", "hello");
     refuses(dir.path(), &["replay", "none"], &["none is no journal", "--record-journal"]);
-    refuses(dir.path(), &["replay", "o"], &["is a folder"]);
+    refuses(dir.path(), &["replay", "o"], &["is a folder", "name the file in it: o/journal"]);
+    refuses(dir.path(), &["replay", "t"], &["t: holds no cluster's state", "check the path"]);
     refuses(dir.path(), &["replay", "absent"], &["cannot read absent"]);
 }
 
