@@ -17,6 +17,7 @@ mod recording;
 mod replay;
 mod report;
 mod runner;
+mod state_dir;
 mod task_log;
 mod testbed;
 mod trace;

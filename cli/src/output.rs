@@ -234,18 +234,20 @@ fn describe_cluster(ready: &Ready) -> String {
 
 /// The command line, quoted as a shell would need it, the program by its name alone.
 pub fn command_line() -> String {
-    let quote = |it: String| {
-        let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
-        if !it.is_empty() && it.chars().all(plain) {
-            it
-        } else {
-            format!("'{}'", it.replace('\'', "'\\''"))
-        }
-    };
     std::iter::once("bayplan".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
+        .chain(std::env::args().skip(1).map(|it| quoted(&it)))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// A word as a shell needs it.
+pub fn quoted(word: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Most memory that this process has held so far, where the system tells (Linux).

@@ -20,7 +20,7 @@ pub fn testbed(_args: &Testbed, _global: &Global) -> Result<(), Failure> {
 mod linux {
     use super::{Failure, Global, Testbed};
     use crate::args::{Format, TestbedCommand};
-    use crate::{print, runner};
+    use crate::{print, runner, state_dir};
     use runtime::testbed::{self, DEFAULT_DIR, Plan, TestbedError};
     use serde::Serialize;
     use std::path::{Path, PathBuf};
@@ -55,23 +55,15 @@ mod linux {
     /// If this machine is not fit, the folder is taken or empty, or a step fails; and, with exit code 1,
     /// if lowering left something behind.
     pub fn testbed(args: &Testbed, global: &Global) -> Result<(), Failure> {
-        let dir = args.dir.clone().unwrap_or_else(default_dir);
+        let dir = args.dir.clone().unwrap_or_else(|| {
+            state_dir::usual("bayplan-testbed").unwrap_or_else(|| DEFAULT_DIR.into())
+        });
         let known = args.dir.is_some();
         match args.command {
             TestbedCommand::Up { hosts } => up(&dir, hosts.into(), known, global),
             TestbedCommand::Down => down(&dir, global),
             TestbedCommand::Status => show(&testbed::Testbed::open(&dir).map_err(told)?, global),
         }
-    }
-
-    /// Where the user's programs keep what must survive a restart. An empty or relative path in
-    /// XDG_STATE_HOME counts as none, as its specification has it.
-    fn default_dir() -> PathBuf {
-        let absolute =
-            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-        absolute("XDG_STATE_HOME")
-            .or_else(|| absolute("HOME").map(|it| it.join(".local/state")))
-            .map_or_else(|| PathBuf::from(DEFAULT_DIR), |it| it.join("bayplan-testbed"))
     }
 
     /// An error of a testbed, with the command that helps.
