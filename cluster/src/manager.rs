@@ -139,6 +139,17 @@ impl Manager {
         [core.told, alarm, wake, core.queue.next_parked()].into_iter().flatten().min()
     }
 
+    /// Every task that waits or is placed, ascending. Linear in their number.
+    pub fn live_tasks(&self) -> Vec<TaskId> {
+        let core = &self.core;
+        let parked = core.queue.parked().map(|it| it.0);
+        let placed = core.state.nodes.ids().flat_map(|it| core.state.tasks_on(it)).copied();
+        let mut all: Vec<TaskId> = core.queue.in_order().into_iter().chain(parked).chain(placed).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// What the last call changed, in order.
     pub fn changes(&self) -> &[Change] {
         &self.core.changes

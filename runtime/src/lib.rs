@@ -10,6 +10,8 @@
 pub mod agent;
 pub mod app;
 pub mod control;
+#[cfg(unix)]
+pub mod controller;
 pub mod engine;
 pub mod hosts;
 pub mod plan;

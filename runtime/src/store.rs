@@ -4,6 +4,7 @@
 //! is numbered from 1 without gaps and never truncated. One controller at a time holds a folder; readers
 //! ([`StoreReader`]) come when none does.
 
+use crate::control::Applied;
 use crate::plan::Wish;
 use crate::program::{Overrides, Program};
 use cluster::ids::{DefinitionId, GroupId, TaskId};
@@ -161,7 +162,13 @@ pub struct End {
     pub task: TaskId,
     /// Which of its attempts.
     pub attempt: u32,
-    /// Name of the node it was on.
+    /// What it ran.
+    pub definition: DefinitionId,
+    /// What it was counted with.
+    pub group: Option<GroupId>,
+    /// When it ended.
+    pub at: Instant,
+    /// Name of the node it was on; empty if it waited.
     pub node: String,
     /// How, in one word.
     pub how: String,
@@ -184,8 +191,8 @@ pub struct Notes {
     pub next_wish: u64,
     /// The text of `hosts.toml` as the last controller read it.
     pub hosts: String,
-    /// Digests of the app files that were applied at a start, so that a restart does not apply them again.
-    pub applied: Vec<String>,
+    /// Plans that are applied only once, by their digests.
+    pub applied: BTreeMap<String, Applied>,
 }
 
 /// What one transaction writes. Later puts of the same key win.
@@ -565,6 +572,16 @@ impl StoreReader {
             Ok((key.value().0, from_json(dir, "an end", bytes.value())?))
         })
         .collect()
+    }
+
+    /// Number of ends.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn ended(&self) -> Result<u64, StoreError> {
+        let table = self.begin()?.open_table(ENDS).map_err(io("reading", &self.dir))?;
+        table.len().map_err(io("reading", &self.dir))
     }
 
     /// Names of groups, by their ids from zero.

@@ -7,14 +7,16 @@
 //!
 //! Each task has a runner of its own, so that a slow container delays no other task.
 
+mod ceilings;
 mod image;
 mod ports;
 mod runner;
 mod shape;
+mod stale;
 mod steps;
 
 use crate::engine::{
-    Container, Engine, EngineError, Events, Force, Happening, HostInfo, Listed, Published,
+    Container, Engine, EngineError, Events, Happening, HostInfo, Listed, Published,
 };
 use crate::hosts::Host;
 use crate::program::Program;
@@ -159,9 +161,9 @@ pub enum Order {
         /// `None` if there is no such container.
         reply: oneshot::Sender<Result<Option<Vec<u8>>, EngineError>>,
     },
-    /// Nothing is wanted any longer; remove every container of this owner.
+    /// Nothing is wanted any longer; remove every container of this owner, and the volumes of tasks.
     RemoveAll {
-        /// How many were removed.
+        /// How many containers were removed.
         reply: oneshot::Sender<Result<usize, EngineError>>,
     },
     /// End, and leave containers as they are.
@@ -370,7 +372,7 @@ impl Agent {
         let mut stays = false;
         for _ in 0..3 {
             let stale = listed.iter().filter(|it| !self.is_wanted(&it.labels));
-            let stale: Vec<_> = stale.map(|it| clear(&self.engine, &it.container)).collect();
+            let stale: Vec<_> = stale.map(|it| stale::clear(&self.engine, &it.container)).collect();
             if stale.is_empty() || stays {
                 break;
             }
@@ -386,6 +388,8 @@ impl Agent {
             }
             listed = self.engine.list().await?;
         }
+        let is_stale = |it: Option<Key>| it.is_none_or(|it| !self.runners.contains_key(&it));
+        stale::remove_volumes(&self.shared, is_stale).await?;
         self.gate.send_replace(true);
         let mut looks = Vec::new();
         for (_, commands, _) in self.runners.values() {
@@ -461,13 +465,18 @@ impl Agent {
         what: Happening,
         attributes: &BTreeMap<String, String>,
     ) {
-        match key(attributes).and_then(|it| self.runners.get(&it)) {
+        let key = key(attributes);
+        match key.and_then(|it| self.runners.get(&it)) {
             Some((_, commands, _)) => drop(commands.send(Command::Nudge)),
             // A create that was under way when its job was forgotten.
             None if matches!(what, Happening::Created | Happening::Started) => {
                 let (shared, container) = (self.shared.clone(), container.clone());
                 self.work.spawn(async move {
-                    if let Err(error) = clear(&shared.engine, &container).await {
+                    let cleared = match stale::clear(&shared.engine, &container).await {
+                        Ok(()) => stale::remove_volumes(&shared, |it| it == key).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = cleared {
                         shared.tell(News::Warning(format!("stale container stays: {error}")));
                     }
                 });
@@ -527,7 +536,7 @@ impl Agent {
                 if gate.wait_for(|it| *it).await.is_err() {
                     return;
                 }
-                match remove(&shared.engine, which).await {
+                match stale::remove(&shared, which).await {
                     Ok(count) => return then(count),
                     Err(_) => tokio::time::sleep(pause).await,
                 }
@@ -563,9 +572,9 @@ impl Agent {
             }
             Some(Order::RemoveAll { reply }) => {
                 self.forget();
-                let engine = self.engine.clone();
+                let shared = self.shared.clone();
                 self.work.spawn(async move {
-                    let _ = reply.send(remove(&engine, None).await);
+                    let _ = reply.send(stale::remove(&shared, None).await);
                 });
             }
             Some(Order::Logs { task, attempt, container, lines, reply }) => {
@@ -591,22 +600,6 @@ async fn reach(engine: Engine) -> Result<(Events, Vec<Listed>, HostInfo), Engine
     let listed = engine.list().await?;
     let info = engine.info().await?;
     Ok((events, listed, info))
-}
-
-/// Stops a container that nobody wants, with little grace, and removes it.
-async fn clear(engine: &Engine, container: &Container) -> Result<(), EngineError> {
-    engine.stop(container, Duration::from_secs(5)).await?;
-    engine.remove(container, Force::Yes).await?;
-    Ok(())
-}
-
-async fn remove(engine: &Engine, which: Option<Key>) -> Result<usize, EngineError> {
-    let listed = engine.list().await?;
-    let chosen = listed.iter().filter(|it| which.is_none() || key(&it.labels) == which);
-    let done = join_all(chosen.map(|it| clear(engine, &it.container))).await;
-    let count = done.len();
-    done.into_iter().collect::<Result<(), _>>()?;
-    Ok(count)
 }
 
 async fn logs(

@@ -3,14 +3,14 @@
 use super::{
     AgentConfig, ContainerDetail, Job, Key, Limits, News, Note, TaskDetail,
     image::{self, Images},
-    ports::Claims,
-    shape, steps,
+    ports::{self, Claims},
+    shape, stale, steps,
 };
 use crate::engine::{
     Container, Created, Details, Engine, EngineError, Force, StartFailure as EngineFailure,
     Started, Status,
 };
-use crate::program::PullPolicy;
+use crate::program::{PullPolicy, VolumeSource};
 use cluster::demand::Port;
 use cluster::event::{Report, StartFailure};
 use futures_util::future::join_all;
@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 use steps::{Step, View};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-/// Grace of containers that say nothing.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Looked at again after this long even if no event came.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// After a call that failed.
@@ -302,7 +300,7 @@ impl Runner {
                 self.remove(&found).await?;
                 self.shared.release(self.key());
                 if why == StartFailure::Port {
-                    let ports = shape::fixed_ports(&self.job.program);
+                    let ports = ports::taken(&reason, &shape::fixed_ports(&self.job.program));
                     // The agent outlives its runners.
                     let _ = self.shared.notes.send(Note::PortsTaken(ports));
                 }
@@ -414,8 +412,7 @@ impl Runner {
     ) -> Result<(), EngineError> {
         let stops = rows.iter().filter_map(|&row| {
             let container = &found[row].as_ref()?.container;
-            let timeout = self.job.program.containers[row].stop_timeout;
-            let grace = timeout.map_or(STOP_TIMEOUT, |it| Duration::from_micros(it.0));
+            let grace = shape::stop_timeout(&self.job.program.containers[row]);
             Some(self.shared.engine.stop(container, grace))
         });
         join_all(stops).await.into_iter().try_for_each(|it| it.map(drop))
@@ -424,7 +421,13 @@ impl Runner {
     async fn remove(&self, found: &[Option<Details>]) -> Result<(), EngineError> {
         let all = found.iter().flatten();
         let removals = all.map(|it| self.shared.engine.remove(&it.container, Force::Yes));
-        join_all(removals).await.into_iter().try_for_each(|it| it.map(drop))
+        join_all(removals).await.into_iter().try_for_each(|it| it.map(drop))?;
+        let mut sources = self.job.program.volumes.values();
+        if sources.any(|it| *it == VolumeSource::Task) {
+            let of_task = |it: Option<Key>| it == Some(self.key());
+            stale::remove_volumes(&self.shared, of_task).await?;
+        }
+        Ok(())
     }
 
     /// Gets an image onto the host; `Ok(Ok(false))` if an order came in between that makes it needless.

@@ -1,13 +1,17 @@
 //! How a container of a program is said to Docker.
 
-use super::{ATTEMPT_LABEL, CONTAINER_LABEL, DEFINITION_LABEL, Job, TASK_LABEL, steps};
+use super::{ATTEMPT_LABEL, CONTAINER_LABEL, DEFINITION_LABEL, Job, TASK_LABEL, ceilings, steps};
 use crate::engine::{
     Container, ContainerSpec, HealthCheck, HostPort, MissingSource, Network, Publish, Volume,
 };
-use crate::program::{NetworkMode, PortMapping, Program, VolumeSource};
+use crate::program::{ContainerProgram, NetworkMode, PortMapping, Program, VolumeSource};
 use cluster::demand::Port;
 use cluster::units::Span;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Grace of containers that say nothing.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn span(it: Span) -> Duration {
     Duration::from_micros(it.0)
@@ -16,6 +20,22 @@ fn span(it: Span) -> Duration {
 /// Unique on the host: owner, task, attempt, container.
 pub(super) fn name(owner: &str, job: &Job, what: &str) -> String {
     format!("bayplan-{owner}-{}-{}-{what}", job.task, job.attempt)
+}
+
+/// What all that belongs to one start of a task carries.
+fn task_labels(job: &Job) -> BTreeMap<String, String> {
+    [
+        (TASK_LABEL, job.task.to_string()),
+        (ATTEMPT_LABEL, job.attempt.to_string()),
+        (DEFINITION_LABEL, job.definition.clone()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}
+
+/// Its grace, from being asked to end until it is killed.
+pub(super) fn stop_timeout(it: &ContainerProgram) -> Duration {
+    it.stop_timeout.map_or(STOP_TIMEOUT, span)
 }
 
 /// The fixed ports of the host that the task publishes.
@@ -58,21 +78,18 @@ pub(super) fn spec(
                 read_only,
                 missing: MissingSource::Create,
             },
-            VolumeSource::Task => {
-                Volume::Named { name: name(owner, job, &mount.volume), target, read_only }
-            }
+            VolumeSource::Task => Volume::Own {
+                name: name(owner, job, &mount.volume),
+                labels: task_labels(job),
+                target,
+                read_only,
+            },
             VolumeSource::Named(name) => Volume::Named { name: name.clone(), target, read_only },
         })
     });
     let mut labels = it.labels.clone();
-    for (key, value) in [
-        (TASK_LABEL, job.task.to_string()),
-        (ATTEMPT_LABEL, job.attempt.to_string()),
-        (CONTAINER_LABEL, it.name.clone()),
-        (DEFINITION_LABEL, job.definition.clone()),
-    ] {
-        labels.insert(key.to_owned(), value);
-    }
+    labels.extend(task_labels(job));
+    labels.insert(CONTAINER_LABEL.to_owned(), it.name.clone());
     let health = it.health.as_ref().and_then(|probe| {
         let (kind, words) = probe.command.split_first()?;
         let command = match kind.as_str() {
@@ -99,9 +116,8 @@ pub(super) fn spec(
         user: it.user.clone(),
         working_dir: it.working_dir.clone(),
         cpu_shares: it.cpu_shares.map(|it| it.max(2)),
-        // The task's ceiling is each container's: Docker knows none over several.
-        cpu_limit: [it.cpu_limit, program.cpu_limit].into_iter().flatten().min(),
-        memory_limit: [it.memory_limit, program.memory_limit].into_iter().flatten().min(),
+        cpu_limit: ceilings::cpu(program, row),
+        memory_limit: ceilings::memory(program, row),
         memory_reservation: it.memory_reservation,
         ports,
         mounts: mounts.collect(),
@@ -114,13 +130,15 @@ pub(super) fn spec(
         health,
         init: it.init,
         stop_signal: it.stop_signal.clone(),
+        // Should nobody know the program any longer when it is stopped.
+        stop_timeout: Some(stop_timeout(it)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{ContainerProgram, HealthProbe};
+    use crate::program::HealthProbe;
     use cluster::demand::Protocol;
     use cluster::ids::TaskId;
     use cluster::units::MilliCpu;
@@ -178,7 +196,7 @@ mod tests {
         assert_eq!(got.name, "bayplan-me-r3-2-b");
         let labels: Vec<_> = got.labels.values().map(String::as_str).collect();
         assert_eq!(labels, ["2", "b", "web:1", "r3"]);
-        assert_eq!(got.cpu_limit, Some(MilliCpu(500)), "the lower of its own and the task's");
+        assert_eq!(got.cpu_limit, Some(MilliCpu(250)), "half of the task's");
         assert_eq!(got.health.unwrap().command, ["/bin/sh", "-c", "test -e /x"]);
     }
 }

@@ -38,17 +38,25 @@ pub(crate) fn listen(dir: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(path)
 }
 
-/// Serves until nobody takes what is asked any longer.
-pub(crate) async fn serve(listener: UnixListener, asked: mpsc::UnboundedSender<Asked>) {
+/// Serves until nobody takes what is asked any longer. Each conversation holds `talking` as long as it lasts.
+pub(crate) async fn serve(
+    listener: UnixListener,
+    asked: mpsc::UnboundedSender<Asked>,
+    talking: mpsc::Sender<()>,
+) {
     while !asked.is_closed() {
         // One that failed to connect is no fault of ours.
         if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, asked.clone()));
+            tokio::spawn(converse(stream, asked.clone(), talking.clone()));
         }
     }
 }
 
-async fn converse(stream: UnixStream, asked: mpsc::UnboundedSender<Asked>) {
+async fn converse(
+    stream: UnixStream,
+    asked: mpsc::UnboundedSender<Asked>,
+    _talking: mpsc::Sender<()>,
+) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -6,6 +6,7 @@ use bollard::models as m;
 use cluster::demand::Protocol;
 use cluster::units::{Bytes, MilliCpu};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A container that carries this owner's label. Only the engine makes these, after having seen the
 /// label, and only these can be acted on: a stranger's container cannot be touched by mistake.
@@ -31,6 +32,21 @@ impl Container {
     }
 
     /// Unique on its host at any one time.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A volume that carries this owner's label. As with [`Container`], only the engine makes these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnVolume {
+    pub(super) name: String,
+    /// All its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl OwnVolume {
+    /// Unique on its host.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -198,6 +214,8 @@ pub struct Details {
     pub finished: Option<HostTime>,
     /// Ports, sorted and without repeats: IPv4 and IPv6 count once. Empty unless it runs.
     pub ports: Vec<Published>,
+    /// Its grace where who stops it names none; `None` is Docker's default of 10 s.
+    pub stop_timeout: Option<Duration>,
     /// Its address on its first network. `None` unless it runs with a network of its own.
     pub ip: Option<String>,
 }
@@ -263,6 +281,9 @@ pub(super) fn details(it: m::ContainerInspectResponse) -> Result<Details, &'stat
         started,
         finished: state.finished_at.as_deref().and_then(HostTime::parse),
         ports,
+        stop_timeout: config
+            .stop_timeout
+            .map(|it| Duration::from_secs(u64::try_from(it).unwrap_or(0))),
         ip: addresses.into_iter().next().map(|it| it.1),
     })
 }

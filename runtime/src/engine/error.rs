@@ -23,6 +23,8 @@ pub enum Call {
     InspectImage,
     LoadImage,
     PullImage,
+    ListVolumes,
+    RemoveVolume,
 }
 
 impl Call {
@@ -44,6 +46,8 @@ impl Call {
             Self::InspectImage => "inspect image",
             Self::LoadImage => "load image",
             Self::PullImage => "pull image",
+            Self::ListVolumes => "list volumes",
+            Self::RemoveVolume => "remove volume",
         }
     }
 }

@@ -13,7 +13,7 @@ mod timestamp;
 mod transport;
 
 pub use answers::{
-    Container, Details, Exit, Health, HostInfo, HostVersion, Listed, Published, Status,
+    Container, Details, Exit, Health, HostInfo, HostVersion, Listed, OwnVolume, Published, Status,
 };
 pub use error::{Call, EngineError};
 pub use events::{Events, Happening, HostEvent};
@@ -48,11 +48,11 @@ pub struct Timeouts {
     pub stop_beyond_grace: Duration,
     /// Kill.
     pub kill: Duration,
-    /// Remove, which deletes files.
+    /// Remove a container or a volume, which deletes files.
     pub remove: Duration,
     /// Inspect a container or an image.
     pub inspect: Duration,
-    /// List.
+    /// List containers or volumes.
     pub list: Duration,
     /// Read logs.
     pub logs: Duration,
@@ -151,6 +151,17 @@ pub enum Removed {
     UnderWay,
     /// It runs, and force was not allowed.
     StillRunning,
+}
+
+/// What removing a volume came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolumeRemoved {
+    /// It is gone now.
+    Now,
+    /// It was gone already.
+    AlreadyGone,
+    /// A container has it still, running or not.
+    InUse,
 }
 
 /// Whether a container that runs may be removed.
@@ -503,6 +514,39 @@ impl Engine {
         }
         found.sort_by(|a, b| a.container.name().cmp(b.container.name()));
         Ok(found)
+    }
+
+    /// All volumes that carry the owner's label, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// As any call.
+    pub async fn volumes(&self) -> Result<Vec<OwnVolume>, EngineError> {
+        let options = q::ListVolumesOptionsBuilder::new().filters(&self.ours()).build();
+        let work = self.docker.list_volumes(Some(options));
+        let answer = self.call(Call::ListVolumes, self.timeouts.list, work).await?;
+        let all = answer.volumes.unwrap_or_default().into_iter();
+        let all =
+            all.map(|it| OwnVolume { name: it.name, labels: it.labels.into_iter().collect() });
+        let mut found: Vec<_> =
+            all.filter(|it| it.labels.get(OWNER_LABEL) == Some(&self.owner)).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Removes a volume with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// As any call.
+    pub async fn remove_volume(&self, volume: &OwnVolume) -> Result<VolumeRemoved, EngineError> {
+        let work = self.docker.remove_volume(&volume.name, None::<q::RemoveVolumeOptions>);
+        match self.call(Call::RemoveVolume, self.timeouts.remove, work).await {
+            Ok(()) => Ok(VolumeRemoved::Now),
+            Err(EngineError::Refused { status: 404, .. }) => Ok(VolumeRemoved::AlreadyGone),
+            Err(EngineError::Refused { status: 409, .. }) => Ok(VolumeRemoved::InUse),
+            Err(error) => Err(error),
+        }
     }
 
     fn ours(&self) -> HashMap<String, Vec<String>> {

@@ -2,11 +2,12 @@
 
 use super::{Container, EngineError};
 use bollard::models::{
-    ContainerCreateBody, HealthConfig, HostConfig, Mount, MountType, PortBinding,
+    ContainerCreateBody, HealthConfig, HostConfig, Mount, MountType, MountVolumeOptions,
+    PortBinding,
 };
 use cluster::demand::Protocol;
 use cluster::units::{Bytes, MilliCpu};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub struct ContainerSpec {
     pub init: bool,
     /// The signal that asks it to end; TERM unless the image says otherwise.
     pub stop_signal: Option<String>,
+    /// How long it has between that signal and being killed, unless who stops it says otherwise; whole
+    /// seconds, Docker's default is 10.
+    pub stop_timeout: Option<Duration>,
 }
 
 /// A port of the container, published on the host.
@@ -89,6 +93,18 @@ pub enum Volume {
     Named {
         /// Its name.
         name: String,
+        /// Absolute path in the container.
+        target: String,
+        /// No writing.
+        read_only: bool,
+    },
+    /// As [`Volume::Named`], and once made it carries the owner's label and these: it can be listed and
+    /// removed. One of that name that is there already is used as it is, and stays.
+    Own {
+        /// Its name.
+        name: String,
+        /// Further labels.
+        labels: BTreeMap<String, String>,
         /// Absolute path in the container.
         target: String,
         /// No writing.
@@ -190,9 +206,12 @@ impl ContainerSpec {
     /// The request body. `owner` is the label that marks the container as ours.
     pub(super) fn body(&self, owner: (&str, &str)) -> Result<ContainerCreateBody, EngineError> {
         self.check()?;
-        let mut labels: std::collections::HashMap<String, String> =
-            self.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        labels.insert(owner.0.to_owned(), owner.1.to_owned());
+        let owned = |labels: &BTreeMap<String, String>| {
+            let mut labels: HashMap<String, String> =
+                labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            labels.insert(owner.0.to_owned(), owner.1.to_owned());
+            labels
+        };
 
         // Bindings of ports that are not also exposed are silently ignored.
         let mut exposed = Vec::new();
@@ -234,6 +253,17 @@ impl ContainerSpec {
                     read_only: Some(*read_only),
                     ..Mount::default()
                 }),
+                Volume::Own { name, labels, target, read_only } => mounts.push(Mount {
+                    typ: Some(MountType::VOLUME),
+                    source: Some(name.clone()),
+                    target: Some(target.clone()),
+                    read_only: Some(*read_only),
+                    volume_options: Some(MountVolumeOptions {
+                        labels: Some(owned(labels)),
+                        ..MountVolumeOptions::default()
+                    }),
+                    ..Mount::default()
+                }),
             }
         }
 
@@ -271,10 +301,13 @@ impl ContainerSpec {
             entrypoint: self.entry_point.clone(),
             env: (!self.env.is_empty())
                 .then(|| self.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-            labels: Some(labels),
+            labels: Some(owned(&self.labels)),
             user: self.user.clone(),
             working_dir: self.working_dir.clone(),
             stop_signal: self.stop_signal.clone(),
+            stop_timeout: self
+                .stop_timeout
+                .map(|it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX)),
             exposed_ports: (!exposed.is_empty()).then_some(exposed),
             healthcheck,
             host_config: Some(host_config),
@@ -317,6 +350,13 @@ mod tests {
             memory_limit: Some(Bytes::from_mib(64)),
             memory_reservation: Some(Bytes::from_mib(32)),
             init: true,
+            stop_timeout: Some(Duration::from_secs(7)),
+            mounts: vec![Volume::Own {
+                name: "shelf".into(),
+                labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+                target: "/shelf".into(),
+                read_only: true,
+            }],
             ..web()
         };
         check_body(&spec, "/Cmd", json!(["sleep", "9"]));
@@ -326,6 +366,9 @@ mod tests {
         check_body(&spec, "/HostConfig/Memory", json!(67_108_864));
         check_body(&spec, "/HostConfig/MemoryReservation", json!(33_554_432));
         check_body(&spec, "/HostConfig/Init", json!(true));
+        check_body(&spec, "/StopTimeout", json!(7));
+        let labels = json!({"owner": "me", "a": "b"});
+        check_body(&spec, "/HostConfig/Mounts/0/VolumeOptions/Labels", labels);
     }
 
     #[test]

@@ -30,6 +30,9 @@ fn end(task: u64) -> End {
     End {
         task: TaskId(task),
         attempt: 2,
+        definition: DefinitionId(4),
+        group: None,
+        at: Instant(99),
         node: "n1".into(),
         how: "failed".into(),
         exit_codes: BTreeMap::from([("web".into(), Some(137)), ("side".into(), None)]),
