@@ -1,14 +1,17 @@
 //! An agent against a real daemon: what it starts, what it stops, and what it leaves alone.
 
-use crate::room::{Room, block_on, sleeper, unfit};
+use crate::room::{Room, block_on, eventually, shell, sleeper, unfit};
 use cluster::demand::Protocol;
 use cluster::event::{Report, StartFailure};
 use cluster::ids::TaskId;
 use cluster::units::Span;
 use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order};
-use runtime::engine::{Created, Force, Happening, Status};
+use runtime::engine::{ContainerSpec, Created, Force, Happening, Status, Volume};
 use runtime::hosts;
-use runtime::program::{Condition, ContainerProgram, Dependency, PortMapping, Program, PullPolicy};
+use runtime::program::{
+    Condition, ContainerProgram, Dependency, Mount, PortMapping, Program, PullPolicy, VolumeSource,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -92,29 +95,42 @@ fn an_agent_runs_tasks_on_a_host() {
     let room = Room::raise(1);
     block_on(async {
         let stranger = room.engine("n1", "you");
-        let Created::New(decoy) = stranger.create(&sleeper("decoy")).await.unwrap() else {
+        let decoy = ContainerSpec { mounts: vec![own_volume("their-shelf")], ..sleeper("decoy") };
+        let Created::New(decoy) = stranger.create(&decoy).await.unwrap() else {
             panic!("the decoy is new");
         };
         stranger.start(&decoy).await.unwrap();
         let mine = room.engine("n1", "me");
-        let Created::New(stale) = mine.create(&sleeper("stale")).await.unwrap() else {
+        let deaf = ContainerSpec {
+            mounts: vec![own_volume("stale-shelf")],
+            stop_timeout: Some(Duration::from_secs(1)),
+            ..shell("stale", "trap '' TERM; while true; do sleep 0.1; done")
+        };
+        let Created::New(stale) = mine.create(&deaf).await.unwrap() else {
             panic!("the stale one is new");
         };
         mine.start(&stale).await.unwrap();
+        assert_eq!(mine.volumes().await.unwrap().len(), 1);
 
+        let began = Instant::now();
         let mut desk = Desk::open(&room, Vec::new());
         desk.contact(0).await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(8), "it had its own grace, not Docker's: {took:?}");
         assert_eq!(names(&room).await, [""; 0], "what nobody wants is gone");
+        assert_eq!(mine.volumes().await.unwrap(), [], "and its volume with it");
 
         a_life(&room, &mut desk).await;
         an_order_of_starts(&mut desk).await;
         a_missing_image(&room, &mut desk).await;
+        a_volume_of_the_task(&room, &mut desk).await;
         a_host_given_up_that_answers(&room, &mut desk).await;
         desk = a_killed_daemon_and_a_killed_agent(&room, desk).await;
         by_hand(&room, &mut desk).await;
 
         let alive = stranger.inspect(&decoy).await.unwrap().unwrap();
         assert_eq!(alive.status, Status::Running, "the decoy is untouched by all of it");
+        assert_eq!(stranger.volumes().await.unwrap().len(), 1, "and so is its volume");
         desk.order(Order::Shutdown);
     });
     room.lower();
@@ -178,6 +194,48 @@ async fn a_missing_image(room: &Room, desk: &mut Desk) {
         assert!(began.elapsed() < Duration::from_secs(5), "{image}: {:?}", began.elapsed());
     }
     assert_eq!(names(room).await, [""; 0]);
+}
+
+/// A volume that carries its owner's label, but no task's.
+fn own_volume(name: &str) -> Volume {
+    let (name, target) = (name.to_owned(), "/shelf".to_owned());
+    Volume::Own { name, labels: BTreeMap::new(), target, read_only: false }
+}
+
+async fn a_volume_of_the_task(room: &Room, desk: &mut Desk) {
+    let engine = room.engine("n1", "me");
+    let mounts = ["own", "kept"].map(|it| {
+        let (volume, path) = (it.to_owned(), format!("/{it}"));
+        Mount { volume, path, read_only: false }
+    });
+    let with_volumes = |task, line: &str| {
+        let main = ContainerProgram { mounts: mounts.to_vec(), ..container("main", line) };
+        let mut job = job(task, vec![main]);
+        let program = Arc::make_mut(&mut job.program);
+        program.volumes.insert("own".into(), VolumeSource::Task);
+        program.volumes.insert("kept".into(), VolumeSource::Named("kept".into()));
+        job
+    };
+    desk.order(Order::Start(with_volumes(30, "touch /own/a /kept/a; exit 4")));
+    desk.expect(30, Report::Started).await;
+    desk.expect(30, Report::Exited { code: 4 }).await;
+    let volumes = engine.volumes().await.unwrap();
+    let found: Vec<_> = volumes.iter().map(|it| it.name()).collect();
+    assert_eq!(found, ["bayplan-me-t30-1-own"], "it lives as long as the container");
+    desk.order(Order::Acknowledge { task: TaskId(30), attempt: 1 });
+    desk.order(Order::Start(with_volumes(31, "sleep 1000")));
+    desk.expect(31, Report::Started).await;
+    desk.stop(31).await;
+    eventually("both volumes of tasks are gone", Duration::from_secs(5), async || {
+        engine.volumes().await.unwrap().is_empty()
+    })
+    .await;
+    desk.order(Order::Start(with_volumes(32, "test -e /kept/a && ! test -e /own/a")));
+    desk.expect(32, Report::Started).await;
+    desk.expect(32, Report::Exited { code: 0 }).await;
+    desk.order(Order::Acknowledge { task: TaskId(32), attempt: 1 });
+    eventually("it is acknowledged", Duration::from_secs(5), async || names(room).await.is_empty())
+        .await;
 }
 
 fn on_port(task: u64, host: u16) -> Job {
