@@ -75,7 +75,15 @@ pub struct World {
     /// Workload: a path, FORMAT:PATH?key=value, or builtin:NAME
     #[arg(long, default_value = "builtin:default", value_name = "T")]
     pub trace: String,
-    /// Cluster: a nodes file, or uniform:1000,cpu=64,mem=256GiB,zones=3 [default: the trace's own]
+    /// ECS app file to run instead of a trace, as `live up --app` takes it; repeatable
+    #[arg(
+        long = "app",
+        value_name = "FILE",
+        conflicts_with_all = ["trace", "zones", "time_scale", "static_fill", "shuffle", "limit"]
+    )]
+    pub apps: Vec<PathBuf>,
+    /// Cluster: a nodes file, uniform:1000,cpu=64,mem=256GiB,zones=3, or a hosts.toml whose hosts declare
+    /// their capacity [default: the trace's own]
     #[arg(long, value_name = "C")]
     pub cluster: Option<String>,
     /// Make K synthetic zones: K, K:by=hash or K:by=LABEL

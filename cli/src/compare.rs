@@ -1,6 +1,6 @@
 //! `bayplan compare` and `bayplan simulate`.
 
-use crate::args::{Compare, Format, Global, Simulate, World};
+use crate::args::{Compare, Format, Global, Simulate};
 use crate::error::Failure;
 use crate::output::{self, Folder};
 use crate::plan::{self, Plan};
@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 pub fn compare(args: &Compare, global: &Global) -> Result<(), Failure> {
     let plan = plan::plan(&args.world, global)?;
     let policies = plan::policies(&args.policies)?;
-    run(&plan, &args.world, global, &policies, args.seeds)
+    run(&plan, global, &policies, args.seeds)
 }
 
 /// Runs `bayplan simulate`.
@@ -33,16 +33,10 @@ pub fn compare(args: &Compare, global: &Global) -> Result<(), Failure> {
 pub fn simulate(args: &Simulate, global: &Global) -> Result<(), Failure> {
     let plan = plan::plan(&args.world, global)?;
     let policies = vec![plan::policy(&args.policy)?];
-    run(&plan, &args.world, global, &policies, 1)
+    run(&plan, global, &policies, 1)
 }
 
-fn run(
-    plan: &Plan,
-    world: &World,
-    global: &Global,
-    policies: &[Policy],
-    seed_count: u64,
-) -> Result<(), Failure> {
+fn run(plan: &Plan, global: &Global, policies: &[Policy], seed_count: u64) -> Result<(), Failure> {
     let begin = std::time::Instant::now();
     let Some(last) = global.seed.checked_add(seed_count - 1) else {
         return Err(Failure::new("--seed and --seeds run past the largest number")
@@ -50,10 +44,15 @@ fn run(
     };
     let seeds: Vec<u64> = (global.seed..=last).collect();
     let workloads = Workloads::new(plan);
-    let spinner = Bar::spinner(&format!("reading {}", world.trace), global.quiet);
+    let spinner = Bar::spinner(&format!("reading {}", plan.workload_name()), global.quiet);
     let first = workloads.get(seeds[0]);
     spinner.clear();
     let first = first?;
+    if !global.quiet {
+        for warning in first.app.iter().flat_map(|it| &it.warnings) {
+            print::note(warning);
+        }
+    }
     let folder = Folder::prepare(&plan.out, plan.force)?;
     let total = first.workload.task_count() as u64 * policies.len() as u64 * seed_count;
     let bar = Bar::tasks(total, global.quiet);

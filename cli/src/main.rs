@@ -3,6 +3,7 @@
 //! The only crate that prints, exits and knows terminals. [`args`] is the command line as clap reads it,
 //! [`plan`] turns it into types, one module a command does the rest.
 
+mod app_input;
 mod args;
 mod compare;
 mod error;

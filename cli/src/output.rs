@@ -188,7 +188,7 @@ pub fn manifest(
         version: env!("CARGO_PKG_VERSION").into(),
         command: command_line(),
         trace: TraceInfo {
-            name: plan.source.to_string(),
+            name: plan.workload_name(),
             format: card.format.clone(),
             card: card.to_string(),
         },

@@ -1,5 +1,6 @@
 //! From the command line to types: every choice is made here, and every default is explicit.
 
+use crate::app_input;
 use crate::args::{Global, World};
 use crate::error::{Failure, did_you_mean};
 use cluster::demand::Resource;
@@ -10,6 +11,7 @@ use schedulers::policy::{Policy, PolicyError};
 use sim::faults::{BadFault, FaultPlan, RandomFaults, Scripted, parse_span};
 use sim::startup::Startup;
 use std::path::PathBuf;
+use traces::Workload;
 use traces::cluster_source::ClusterSource;
 use traces::source::{ReadOptions, Source};
 use traces::transform::TimeScale;
@@ -37,8 +39,10 @@ pub const BUILTIN_FAULT: &str = "zone-outage:zone-b@12h+30m";
 pub struct Plan {
     /// Where the workload comes from.
     pub source: Source,
+    /// App files; if there are any, the workload comes from them and not from the source.
+    pub apps: Vec<PathBuf>,
     /// Another cluster than the workload's own.
-    pub cluster: Option<ClusterSource>,
+    pub cluster: Option<Cluster>,
     /// How the workload is read; the seed is set per run.
     pub read: ReadOptions,
     /// Whether arrivals are permuted by the run's seed.
@@ -74,7 +78,58 @@ pub struct Plan {
 impl Plan {
     /// Whether two seeds see different workloads.
     pub fn workload_depends_on_seed(&self) -> bool {
-        self.source.is_builtin() || self.shuffle
+        self.apps.is_empty() && (self.source.is_builtin() || self.shuffle)
+    }
+
+    /// What the workload is called.
+    pub fn workload_name(&self) -> String {
+        if self.apps.is_empty() {
+            return self.source.to_string();
+        }
+        self.apps.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where nodes come from, if not from the workload.
+#[derive(Debug, Clone)]
+pub enum Cluster {
+    /// What traces know: a nodes file, or nodes that are all alike.
+    Source(ClusterSource),
+    /// A `hosts.toml`.
+    Hosts(PathBuf),
+}
+
+impl Cluster {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        match text.ends_with(".toml") {
+            true => Ok(Self::Hosts(text.into())),
+            false => Ok(Self::Source(ClusterSource::parse(text)?)),
+        }
+    }
+
+    /// Replaces a workload's nodes by this cluster's.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the file.
+    pub fn give_to(&self, workload: &mut Workload) -> Result<(), Failure> {
+        match self {
+            Self::Source(source) => workload.set_cluster_from(source)?,
+            Self::Hosts(path) => workload.set_cluster(app_input::declared(path)?)?,
+        }
+        Ok(())
+    }
+
+    /// The files that are read for it.
+    ///
+    /// # Errors
+    ///
+    /// As far as it depends on which files are there.
+    pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        match self {
+            Self::Source(source) => Ok(source.files()?),
+            Self::Hosts(path) => Ok(vec![path.clone()]),
+        }
     }
 }
 
@@ -85,7 +140,7 @@ impl Plan {
 /// The first option that cannot be read.
 pub fn plan(world: &World, global: &Global) -> Result<Plan, Failure> {
     let source = Source::parse(&world.trace)?;
-    let cluster = world.cluster.as_deref().map(ClusterSource::parse).transpose()?;
+    let cluster = world.cluster.as_deref().map(Cluster::parse).transpose()?;
     let until = time("--until", world.until.as_deref())?;
     let read = ReadOptions {
         zones: world.zones.as_deref().map(Zones::parse).transpose()?,
@@ -94,7 +149,7 @@ pub fn plan(world: &World, global: &Global) -> Result<Plan, Failure> {
         shuffle: None,
         until,
         limit: world.limit,
-        oversized: Oversized::parse(&world.oversized)?,
+        oversized: oversized(world)?,
         seed: global.seed,
     };
     let mut options = Vec::new();
@@ -138,6 +193,7 @@ pub fn plan(world: &World, global: &Global) -> Result<Plan, Failure> {
     }
     Ok(Plan {
         source,
+        apps: world.apps.clone(),
         cluster,
         read,
         shuffle: world.shuffle,
@@ -160,12 +216,22 @@ pub fn plan(world: &World, global: &Global) -> Result<Plan, Failure> {
     })
 }
 
+fn oversized(world: &World) -> Result<Oversized, Failure> {
+    let oversized = Oversized::parse(&world.oversized)?;
+    if oversized == Oversized::Drop && !world.apps.is_empty() {
+        return Err(Failure::new("--oversized drop is for traces: an app is run as it is")
+            .help("say --oversized keep to let such tasks wait, or give larger nodes"));
+    }
+    Ok(oversized)
+}
+
 fn scripted_faults(world: &World, source: &Source) -> Result<Vec<Scripted>, Failure> {
     let texts: Vec<&str> = world.faults.iter().map(String::as_str).collect();
     let is_default = matches!(source.to_string().as_str(), "builtin:default" | "builtin:hot");
     let texts = match texts[..] {
         // The outage belongs to the built-in workload as it is, not to one that was changed.
         [] if is_default
+            && world.apps.is_empty()
             && world.cluster.is_none()
             && world.zones.is_none()
             && world.time_scale.is_none()
@@ -381,7 +447,12 @@ fn rate(option: &str, text: &str) -> Result<f64, Failure> {
     }
 }
 
-fn startup(text: &str) -> Result<Startup, Failure> {
+/// Reads a start-up model.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn startup(text: &str) -> Result<Startup, Failure> {
     match text.split_once(':') {
         Some(("lognormal", rest)) => {
             let (mut median, mut sigma) = (Span::from_secs(2), 0.5);

@@ -2,9 +2,12 @@
 
 use crate::args::{Format, Global};
 use crate::error::Failure;
+use cluster::units::Span;
 use comfy_table::{ContentArrangement, Table, presets};
+use reports::column::Unit;
 use reports::comparison::Comparison;
 use reports::exports;
+use reports::number::Scale;
 use reports::table::{TableStyle, table};
 use std::io::{IsTerminal, Write};
 
@@ -30,6 +33,18 @@ pub fn text(text: &str) -> Result<(), Failure> {
 /// As [`text`].
 pub fn line(line: &str) -> Result<(), Failure> {
     text(&format!("{line}\n"))
+}
+
+/// A length of time for people, in a unit that suits it.
+pub fn time(span: Span) -> String {
+    let us = span.0 as f64;
+    Scale::of(Unit::Us, [us]).full(us)
+}
+
+/// Writes a warning to standard error, beside the results.
+#[expect(clippy::print_stderr, reason = "the one place that prints warnings")]
+pub fn note(text: &str) {
+    eprintln!("warning: {text}");
 }
 
 /// An empty table without lines, for lists; as wide as a terminal usually is.

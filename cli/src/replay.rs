@@ -5,6 +5,7 @@ use crate::error::Failure;
 use crate::output::{self, Folder, command_line};
 use crate::recording::{Recording, Verified};
 use crate::{plan, print};
+use cluster::units::Instant;
 use reports::collector::{Collector, CollectorConfig};
 use reports::comparison::{Comparison, RunKey};
 use reports::manifest::{Manifest, RunFingerprint, RunTiming, Setting, Timings, TraceInfo};
@@ -44,8 +45,9 @@ pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
         return print::json(&Found { policy, records, decisions, end_us, fingerprint, equal });
     }
     if !global.quiet && global.format == Format::Table {
+        let over = print::time(end.since(Instant::ZERO));
         print::line(&format!(
-            "verified: {records} records, {decisions} of them decisions, over {end}: every action of \
+            "verified: {records} records, {decisions} of them decisions, over {over}: every action of \
              {policy} as recorded, fingerprint {fingerprint}"
         ))?;
         if was_stopped {

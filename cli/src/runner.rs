@@ -20,6 +20,7 @@ use reports::manifest::RunTiming;
 use reports::run_report::RunReport;
 use schedulers::policy::Policy;
 use sim::world::{Config, Flow, Hooks, Outcome, Progress, RunError, run};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -159,6 +160,10 @@ pub fn one(
         startup: plan.startup,
         faults: plan.faults.clone(),
         until,
+        service_lifetimes: ready
+            .app
+            .as_ref()
+            .map_or_else(BTreeMap::new, |it| it.service_lifetimes.clone()),
         ..Config::default()
     };
     let journal = match &extras.journal {
@@ -169,7 +174,7 @@ pub fn one(
                 seed,
                 rules,
                 startup: plan.startup,
-                trace: plan.source.to_string(),
+                trace: plan.workload_name(),
                 card: ready.workload.card.to_string(),
                 synthetic_zones: ready.workload.card.zones.clone(),
                 until,
@@ -188,9 +193,9 @@ pub fn one(
     };
     let mut keeper = Keeper { journal, bar, tasks_seen: 0 };
     let begin = std::time::Instant::now();
-    let mut stream = ready.workload.stream();
+    let mut stream = ready.stream();
     let (outcome, state) =
-        run(&config, &mut stream, Box::new(scheduler), &mut watchers, &mut keeper)
+        run(&config, &mut *stream, Box::new(scheduler), &mut watchers, &mut keeper)
             .map_err(|error| run_failure(error, policy, seed))?;
     let wall_secs = begin.elapsed().as_secs_f64();
     if let Some(why) = watchers.broken {
@@ -234,7 +239,7 @@ fn write_tasks(log: &TaskLog, path: &Path, ready: &Ready) -> Result<String, Fail
             _ => None,
         })
         .collect();
-    log.write(path, &ready.workload, &names).map_err(|error| match error.into_kind() {
+    log.write(path, ready, &names).map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(error) => crate::error::io("write", path, &error),
         other => Failure::new(format!("cannot write {}: {other:?}", path.display())),
     })

@@ -1,18 +1,20 @@
 //! `tasks.csv`: every task of a run in arrival order. Node, placing and start are those of its last attempt;
 //! the wait is that for the first.
 
-use cluster::event::{Change, Ending};
-use cluster::ids::{NodeId, TaskId};
+use crate::workloads::Ready;
+use cluster::event::{Change, Ending, Facts};
+use cluster::ids::{GroupId, NodeId, TaskId};
 use cluster::observer::Observer;
 use cluster::state::State;
 use cluster::units::Instant;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
-use traces::Workload;
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
     arrival: Instant,
+    group: Option<GroupId>,
     node: Option<NodeId>,
     first_placed: Option<Instant>,
     placed: Option<Instant>,
@@ -25,16 +27,18 @@ struct Row {
 
 /// Remembers where every task went. Memory grows with the number of tasks.
 #[derive(Debug, Default)]
-pub struct TaskLog(Vec<Option<Row>>);
+pub struct TaskLog {
+    /// By number.
+    tasks: Vec<Option<Row>>,
+    /// Tasks that services made.
+    replicas: BTreeMap<TaskId, Row>,
+}
 
 impl TaskLog {
-    fn row(&mut self, task: TaskId, arrival: Instant) -> &mut Row {
-        let at = usize::try_from(task.0).expect("more tasks than memory");
-        if self.0.len() <= at {
-            self.0.resize(at + 1, None);
-        }
-        self.0[at].get_or_insert(Row {
-            arrival,
+    fn row(&mut self, task: &Facts) -> &mut Row {
+        let new = Row {
+            arrival: task.submitted,
+            group: task.group,
             node: None,
             first_placed: None,
             placed: None,
@@ -43,11 +47,20 @@ impl TaskLog {
             attempts: 0,
             is_adopted: false,
             outcome: "waiting",
-        })
+        };
+        if task.task.is_replica() {
+            return self.replicas.entry(task.task).or_insert(new);
+        }
+        let at = usize::try_from(task.task.0).expect("more tasks than memory");
+        if self.tasks.len() <= at {
+            self.tasks.resize(at + 1, None);
+        }
+        self.tasks[at].get_or_insert(new)
     }
 
     /// Writes the file and returns the hash over the chosen nodes: SHA-256 of their indices in arrival
-    /// order, each followed by a comma; a task without a node is `-`.
+    /// order, each followed by a comma; a task without a node is `-`. Tasks of services come last, in the
+    /// order of their making.
     ///
     /// # Errors
     ///
@@ -55,7 +68,7 @@ impl TaskLog {
     pub fn write(
         &self,
         path: &Path,
-        workload: &Workload,
+        ready: &Ready,
         state: &[String],
     ) -> Result<String, csv::Error> {
         let part = path.with_extension("csv.part");
@@ -78,19 +91,19 @@ impl TaskLog {
         ])?;
         let mut hash = Sha256::new();
         let time = |it: Option<Instant>| it.map(|it| it.0.to_string()).unwrap_or_default();
-        for (at, row) in self.0.iter().enumerate() {
-            let Some(row) = row else { continue };
-            let task = TaskId(at as u64);
-            let arrival = workload.task(task);
-            let group = arrival.submission.group.map(|it| workload.group_name(it).to_owned());
+        let tasks =
+            self.tasks.iter().zip(0..).filter_map(|(it, id)| Some((TaskId(id), it.as_ref()?)));
+        for (task, row) in tasks.chain(self.replicas.iter().map(|(&task, row)| (task, row))) {
+            let group = row.group.map(|it| ready.group_name(it).to_owned());
+            let number = if task.is_replica() { task.to_string() } else { task.0.to_string() };
             let node = row.node.map(|it| it.0.to_string());
             hash.update(node.as_deref().unwrap_or("-"));
             hash.update(",");
             let wait =
                 row.first_placed.filter(|_| !row.is_adopted).map(|it| it.since(row.arrival).0);
             out.write_record([
-                at.to_string(),
-                workload.name(task),
+                number,
+                ready.task_name(task),
                 group.unwrap_or_default(),
                 row.arrival.0.to_string(),
                 node.unwrap_or_default(),
@@ -119,11 +132,11 @@ impl Observer for TaskLog {
         for change in changes {
             match *change {
                 Change::Queued { task } => {
-                    let row = self.row(task.task, task.submitted);
+                    let row = self.row(&task);
                     row.outcome = "waiting";
                 }
                 Change::Placed { task, node } | Change::Adopted { task, node } => {
-                    let row = self.row(task.task, task.submitted);
+                    let row = self.row(&task);
                     row.node = Some(node);
                     row.first_placed.get_or_insert(now);
                     row.placed = Some(now);
@@ -133,15 +146,15 @@ impl Observer for TaskLog {
                     row.outcome = "placed";
                 }
                 Change::Started { task, .. } => {
-                    let row = self.row(task.task, task.submitted);
+                    let row = self.row(&task);
                     row.started = Some(now);
                     row.outcome = "running";
                 }
                 Change::Interrupted { task, .. } => {
-                    self.row(task.task, task.submitted).outcome = "interrupted";
+                    self.row(&task).outcome = "interrupted";
                 }
                 Change::Ended { task, how, .. } => {
-                    let row = self.row(task.task, task.submitted);
+                    let row = self.row(&task);
                     row.ended = Some(now);
                     row.outcome = match how {
                         Ending::Exited { .. } => "finished",

@@ -1,8 +1,11 @@
 //! Reading what a plan names: workloads per seed, their cluster and over-commit, the digests of inputs.
 
+use crate::app_input::{self, AppInput};
 use crate::error::{Failure, did_you_mean, io};
 use crate::plan::Plan;
+use cluster::arrival::ArrivalStream;
 use cluster::event::NodeEvent;
+use cluster::ids::{GroupId, TaskId};
 use cluster::nodes::{NO_ZONE, Overcommit};
 use reports::manifest::InputFile;
 use sha2::{Digest, Sha256};
@@ -18,8 +21,33 @@ use traces::Workload;
 pub struct Ready {
     /// Tasks and nodes.
     pub workload: Workload,
+    /// What an app does besides.
+    pub app: Option<AppInput>,
     /// What nodes offer beyond what they have.
     pub overcommit: Overcommit,
+}
+
+impl Ready {
+    /// Everything that happens, in time order.
+    pub fn stream(&self) -> Box<dyn ArrivalStream + '_> {
+        match &self.app {
+            Some(app) => Box::new(app.arrivals.clone().into_iter()),
+            None => Box::new(self.workload.stream()),
+        }
+    }
+
+    /// The name of a group, if the input has one.
+    pub fn group_name(&self, group: GroupId) -> &str {
+        match &self.app {
+            Some(app) => &app.groups[group.row()],
+            None => self.workload.group_name(group),
+        }
+    }
+
+    /// The name of a task in the input; a replica has only its number.
+    pub fn task_name(&self, task: TaskId) -> String {
+        if task.is_replica() { task.to_string() } else { self.workload.name(task) }
+    }
 }
 
 /// The workloads of a plan: one for all seeds, or one for each, read when first asked for.
@@ -60,12 +88,18 @@ impl<'a> Workloads<'a> {
 }
 
 fn read(plan: &Plan, seed: u64) -> Result<Ready, Failure> {
+    if !plan.apps.is_empty() {
+        let overcommit = plan.overcommit.unwrap_or_default();
+        let (workload, app) = app_input::read(plan, overcommit)?;
+        check_places(plan, &workload)?;
+        return Ok(Ready { workload, app: Some(app), overcommit });
+    }
     let mut options = plan.read.clone();
     options.seed = seed;
     options.shuffle = plan.shuffle.then_some(seed);
     let mut workload = traces::read(&plan.source, &options)?;
     if let Some(cluster) = &plan.cluster {
-        workload.set_cluster_from(cluster)?;
+        cluster.give_to(&mut workload)?;
     }
     if !workload.has_nodes() {
         return Err(Failure::new(format!("{} has tasks but no nodes", plan.source)).help(
@@ -80,7 +114,7 @@ fn read(plan: &Plan, seed: u64) -> Result<Ready, Failure> {
             .help("give larger nodes, or look at the trace with `bayplan trace inspect`"));
     }
     check_places(plan, &workload)?;
-    Ok(Ready { workload, overcommit })
+    Ok(Ready { workload, app: None, overcommit })
 }
 
 /// Refuses faults at nodes and zones that the cluster never has.
@@ -117,7 +151,10 @@ fn check_places(plan: &Plan, workload: &Workload) -> Result<(), Failure> {
 ///
 /// If one cannot be read.
 pub fn digests(plan: &Plan) -> Result<Vec<InputFile>, Failure> {
-    let mut files = plan.source.files()?;
+    let mut files = match &plan.apps[..] {
+        [] => plan.source.files()?,
+        apps => apps.to_vec(),
+    };
     if let Some(cluster) = &plan.cluster {
         files.extend(cluster.files()?);
     }
