@@ -67,6 +67,8 @@ pub enum Command {
     Report(Report),
     /// Raise several real Docker daemons on this machine, show them, take them down (Linux, as root)
     Testbed(Testbed),
+    /// Run containers on real Docker hosts under any policy; replay traces against them
+    Live(crate::live::args::Live),
 }
 
 /// What every simulated run takes.

@@ -8,6 +8,7 @@ mod args;
 mod compare;
 mod error;
 mod journal_file;
+mod live;
 mod live_error;
 mod output;
 mod plan;
@@ -89,6 +90,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Trace(args) => trace::trace(args, global),
         Command::Report(args) => report::report(args, global),
         Command::Testbed(args) => testbed::testbed(args, global),
+        Command::Live(args) => live::live(args, global),
     }
 }
 

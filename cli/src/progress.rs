@@ -31,6 +31,12 @@ impl Bar {
         self.0.inc(tasks);
     }
 
+    /// So many tasks by now, and what there is to say.
+    pub fn reached(&self, tasks: u64, message: String) {
+        self.0.set_position(tasks);
+        self.0.set_message(message);
+    }
+
     /// A run is finished.
     pub fn finished(&self, run: &str) {
         self.0.set_message(format!("done: {run}"));

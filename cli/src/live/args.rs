@@ -187,3 +187,12 @@ pub struct Replay {
     #[command(flatten)]
     pub founding: Founding,
 }
+
+impl Founding {
+    /// Whether anything of it was given.
+    pub fn is_any(&self) -> bool {
+        let Self { hosts, policy, cluster, queue, unfit, overcommit, lost_after } = self;
+        let texts = [policy, cluster, queue, unfit, overcommit, lost_after];
+        hosts.is_some() || texts.into_iter().any(Option::is_some)
+    }
+}

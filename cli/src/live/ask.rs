@@ -36,11 +36,9 @@ pub fn ask(command: &LiveCommand, place: &Place, global: &Global) -> Result<(), 
         LiveCommand::Nodes => Request::Nodes,
         LiveCommand::Services => Request::Services,
         LiveCommand::Status => Request::Status,
-        LiveCommand::Logs { task, container, tail } => Request::Logs {
-            task: task.clone(),
-            container: container.clone(),
-            lines: *tail,
-        },
+        LiveCommand::Logs { task, container, tail } => {
+            Request::Logs { task: task.clone(), container: container.clone(), lines: *tail }
+        }
         LiveCommand::Explain { task } => Request::Explain { task: task.clone() },
         LiveCommand::Up(_) | LiveCommand::Replay(_) | LiveCommand::Down => {
             unreachable!("these have files of their own")
@@ -69,8 +67,8 @@ fn run(args: &Run, place: &Place, global: &Global) -> Result<(), Failure> {
         print::no_csv(global)?;
         let mut talk = Talk::open(place)?;
         let answer = talk.ask(Request::Apply { plan: apps.plan, once: None })?;
-        if global.format == Format::Table && !global.quiet {
-            apps.warnings.iter().try_for_each(|it| print::line(&format!("warning: {it}")))?;
+        if !global.quiet {
+            apps.warnings.iter().for_each(|it| print::note(it));
         }
         return show::answer(&answer, 0, global);
     }
@@ -201,10 +199,8 @@ fn end(place: &Place, global: &Global) -> Result<(), Failure> {
 ///
 /// With exit code 1, if it is not known that nothing is left.
 pub fn tell_removed(hosts: Vec<Removed>, place: &Place, global: &Global) -> Result<(), Failure> {
-    let left: Vec<String> = hosts
-        .iter()
-        .filter_map(|it| Some(format!("{}: {}", it.host, it.left.as_ref()?)))
-        .collect();
+    let left: Vec<String> =
+        hosts.iter().filter_map(|it| Some(format!("{}: {}", it.host, it.left.as_ref()?))).collect();
     show::answer(&Answer::Down(hosts), 0, global)?;
     if left.is_empty() {
         return Ok(());
@@ -221,9 +217,14 @@ mod tests {
 
     #[test]
     fn tasks_and_services_are_told_apart_by_name() {
-        for (name, want) in
-            [("t12", true), ("r0", true), ("t", false), ("web", false), ("t1x", false), ("12", false)]
-        {
+        for (name, want) in [
+            ("t12", true),
+            ("r0", true),
+            ("t", false),
+            ("web", false),
+            ("t1x", false),
+            ("12", false),
+        ] {
             assert_eq!(is_task(name), want, "{name}");
         }
     }

@@ -5,8 +5,8 @@ use super::place::Place;
 use crate::args::Global;
 use crate::error::{Failure, io};
 use crate::output::quoted;
-use crate::plan;
 use crate::workloads::hex;
+use crate::{live_error, plan};
 use cluster::rules::{LostAfter, Rules};
 use cluster::scheduler::Scheduler;
 use runtime::app::App;
@@ -198,18 +198,9 @@ fn hosts_file(path: &Path) -> Result<HostsFile, Failure> {
     let text = read("the hosts file", path)?;
     let name = path.display().to_string();
     if let Err(error) = hosts::read(&text, &name) {
-        return Err(marked(&error.to_string(), error.help(), &text, error.place()));
+        return Err(live_error::hosts(&error, &text));
     }
     Ok(HostsFile { text, path: name })
-}
-
-/// An error with its place in a text marked.
-fn marked(what: &str, help: String, text: &str, place: Option<&hosts::Place>) -> Failure {
-    let failure = Failure::new(what).help(help);
-    match place {
-        Some(place) => failure.mark(&place.path, text, place.span.clone(), "here"),
-        None => failure,
-    }
 }
 
 /// App files, in a controller's words.
@@ -240,11 +231,7 @@ pub fn apps(paths: &[PathBuf]) -> Result<Option<Apps>, Failure> {
         files.push((text, path.display().to_string()));
     }
     let borrowed: Vec<(&str, &str)> = files.iter().map(|it| (&*it.0, &*it.1)).collect();
-    let app = App::read_all(&borrowed).map_err(|error| {
-        let place = error.place();
-        let text = files.iter().find(|it| place.is_some_and(|place| place.path == it.1));
-        marked(&error.to_string(), error.help(), text.map_or("", |it| &it.0), place)
-    })?;
+    let app = App::read_all(&borrowed).map_err(|it| live_error::app(&it, &borrowed))?;
     let mut plan = Plan::from(&app);
     // A controller may stand in another folder than who asks it.
     let here = std::env::current_dir().map_err(|it| io("find", Path::new("."), &it))?;

@@ -36,9 +36,7 @@ pub fn answer(answer: &Answer, now_us: u64, global: &Global) -> Result<(), Failu
         (Format::Csv, Answer::Events(it)) => events_csv(it),
         (Format::Csv, Answer::Down(it)) => removed_csv(it),
         (Format::Csv, _) => print::no_csv(global),
-        (Format::Table, Answer::Done { notes }) => {
-            notes.iter().try_for_each(|it| print::line(it))
-        }
+        (Format::Table, Answer::Done { notes }) => notes.iter().try_for_each(|it| print::line(it)),
         (Format::Table, Answer::Status(it)) => status(it),
         (Format::Table, Answer::Applied(it)) => print::line(&applied(it)),
         (Format::Table, Answer::Tasks(it)) => tasks(it, now_us),
@@ -432,8 +430,7 @@ fn events_csv(events: &[EventView]) -> Result<(), Failure> {
 }
 
 fn removed_csv(hosts: &[Removed]) -> Result<(), Failure> {
-    let row =
-        |it: &Removed| [it.host.clone(), it.containers.to_string(), cell(it.left.as_ref())];
+    let row = |it: &Removed| [it.host.clone(), it.containers.to_string(), cell(it.left.as_ref())];
     csv(["host", "containers", "left"], hosts.iter().map(row))
 }
 
@@ -448,14 +445,9 @@ mod tests {
 
     #[test]
     fn ages_and_sizes_are_short() {
-        for (secs, want) in [
-            (0, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (7_199, "119m"),
-            (7_200, "2h"),
-            (172_800, "2d"),
-        ] {
+        for (secs, want) in
+            [(0, "0s"), (119, "119s"), (120, "2m"), (7_199, "119m"), (7_200, "2h"), (172_800, "2d")]
+        {
             assert_eq!(age(secs * 1_000_000 + 7, 7), want);
         }
         assert_eq!(age(0, 5), "0s", "clocks that disagree make no large number");

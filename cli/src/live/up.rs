@@ -183,9 +183,10 @@ pub fn down(place: &Place, global: &Global) -> Result<(), Failure> {
         &inputs::scheduler,
         vec![Request::Down],
         &|| STOP.load(Ordering::Relaxed),
-        &mut |notice| match notice {
-            Notice::Answered(Answer::Down(hosts)) => *removed.borrow_mut() = Some(hosts),
-            _ => {}
+        &mut |notice| {
+            if let Notice::Answered(Answer::Down(hosts)) = notice {
+                *removed.borrow_mut() = Some(hosts);
+            }
         },
     )
     .map_err(|it| controller_failure(&it, place))?;
