@@ -2,6 +2,8 @@
 
 mod app;
 mod binary;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod golden;
 mod house;
 mod live_replay;
@@ -9,3 +11,9 @@ mod live_state;
 mod manners;
 mod real_data;
 mod testbed;
+
+/// The same room in which the hosts themselves are tested.
+#[cfg(target_os = "linux")]
+#[path = "../../../runtime/tests/it/room.rs"]
+#[expect(dead_code, reason = "tests of hosts need more of it")]
+mod room;

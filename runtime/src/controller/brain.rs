@@ -474,8 +474,12 @@ impl Brain {
                     if let Some(slot) = self.hosts.get_mut(&name) {
                         slot.epoch += 1;
                         let order = Order::Forget { epoch: slot.epoch };
-                        self.outbox.orders.push((name, order));
+                        self.outbox.orders.push((name.clone(), order));
                     }
+                    // It follows from a timer, which says nothing itself.
+                    let what = format!("{name} counts as lost");
+                    let actions = Vec::new();
+                    self.outbox.recorded.push(EventView { number, at_us: now.0, what, actions });
                 }
                 Change::Interrupted { task, .. } => drop(self.details.remove(&task.task)),
                 Change::Ended { task, node, how } => self.ended(number, task, node, how),
