@@ -1,11 +1,14 @@
 //! An agent against a real daemon: what it starts, what it stops, and what it leaves alone.
 
+mod images;
+mod surroundings;
+
 use crate::room::{Room, block_on, eventually, shell, sleeper, unfit};
 use cluster::demand::Protocol;
 use cluster::event::{Report, StartFailure};
 use cluster::ids::TaskId;
 use cluster::units::Span;
-use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order};
+use runtime::agent::{self, AgentConfig, Contact, Job, Limits, News, Order, TaskDetail};
 use runtime::engine::{ContainerSpec, Created, Force, Happening, Status, Volume};
 use runtime::hosts;
 use runtime::program::{
@@ -24,10 +27,14 @@ struct Desk {
 
 impl Desk {
     fn open(room: &Room, wanted: Vec<Job>) -> Self {
+        Self::with(room, wanted, Limits::default())
+    }
+
+    fn with(room: &Room, wanted: Vec<Job>, limits: Limits) -> Self {
         let text = std::fs::read_to_string(room.testbed.hosts_file()).unwrap();
         let host = hosts::read(&text, "hosts.toml").unwrap().remove(0);
         let contact = Contact { ping: Duration::from_millis(500), ..Contact::default() };
-        let config = AgentConfig { host, owner: "me".into(), limits: Limits::default(), contact };
+        let config = AgentConfig { host, owner: "me".into(), limits, contact };
         let (orders, inbox) = mpsc::unbounded_channel();
         let (outbox, news) = mpsc::unbounded_channel();
         agent::spawn(config, wanted, inbox, outbox);
@@ -48,11 +55,27 @@ impl Desk {
         assert!(matches!(news, News::Contact { epoch, .. } if epoch == of), "{news:?}");
     }
 
-    async fn expect(&mut self, of: u64, want: Report) {
+    /// The detail of the report that comes next.
+    async fn detail(&mut self, of: u64, want: Report) -> TaskDetail {
         match self.next().await {
-            News::Task { task, report, .. } if task == TaskId(of) && report == want => {}
+            News::Task { task, report, detail, .. } if task == TaskId(of) && report == want => {
+                detail
+            }
             other => panic!("t{of} {want:?} was to come, but: {other:?}"),
         }
+    }
+
+    async fn expect(&mut self, of: u64, want: Report) {
+        self.detail(of, want).await;
+    }
+
+    /// Starts a task that ends by itself, and acknowledges that.
+    async fn run(&mut self, job: Job, code: i32) {
+        let (task, attempt) = (job.task, job.attempt);
+        self.order(Order::Start(job));
+        self.expect(task.0, Report::Started).await;
+        self.expect(task.0, Report::Exited { code }).await;
+        self.order(Order::Acknowledge { task, attempt });
     }
 
     async fn stop(&mut self, of: u64) {
@@ -93,6 +116,7 @@ fn an_agent_runs_tasks_on_a_host() {
         return;
     }
     let room = Room::raise(1);
+    let began = Instant::now();
     block_on(async {
         let stranger = room.engine("n1", "you");
         let decoy = ContainerSpec { mounts: vec![own_volume("their-shelf")], ..sleeper("decoy") };
@@ -133,6 +157,7 @@ fn an_agent_runs_tasks_on_a_host() {
         assert_eq!(stranger.volumes().await.unwrap().len(), 1, "and so is its volume");
         desk.order(Order::Shutdown);
     });
+    println!("the agent's first test took {:.2?}", began.elapsed());
     room.lower();
 }
 
@@ -165,17 +190,6 @@ async fn an_order_of_starts(desk: &mut Desk) {
     desk.expect(4, Report::Failed { why: StartFailure::Dependency }).await;
 }
 
-async fn failed(desk: &mut Desk, of: u64, want: StartFailure) -> String {
-    match desk.next().await {
-        News::Task { task, report: Report::Failed { why }, detail, .. }
-            if task == TaskId(of) && why == want =>
-        {
-            detail.reason
-        }
-        other => panic!("t{of} was to fail by {want:?}, but: {other:?}"),
-    }
-}
-
 async fn a_missing_image(room: &Room, desk: &mut Desk) {
     let of = |image: &str, pull| ContainerProgram {
         image: image.into(),
@@ -189,7 +203,8 @@ async fn a_missing_image(room: &Room, desk: &mut Desk) {
     ] {
         let began = Instant::now();
         desk.order(Order::Start(job(task, vec![of(image, pull)])));
-        let reason = failed(desk, task, StartFailure::Image).await;
+        let why_failed = Report::Failed { why: StartFailure::Image };
+        let reason = desk.detail(task, why_failed).await.reason;
         assert!(reason.contains(why), "{image}: {reason}");
         assert!(began.elapsed() < Duration::from_secs(5), "{image}: {:?}", began.elapsed());
     }
@@ -230,10 +245,7 @@ async fn a_volume_of_the_task(room: &Room, desk: &mut Desk) {
         engine.volumes().await.unwrap().is_empty()
     })
     .await;
-    desk.order(Order::Start(with_volumes(32, "test -e /kept/a && ! test -e /own/a")));
-    desk.expect(32, Report::Started).await;
-    desk.expect(32, Report::Exited { code: 0 }).await;
-    desk.order(Order::Acknowledge { task: TaskId(32), attempt: 1 });
+    desk.run(with_volumes(32, "test -e /kept/a && ! test -e /own/a"), 0).await;
     eventually("it is acknowledged", Duration::from_secs(5), async || names(room).await.is_empty())
         .await;
 }
