@@ -144,7 +144,8 @@ impl Manager {
         let core = &self.core;
         let parked = core.queue.parked().map(|it| it.0);
         let placed = core.state.nodes.ids().flat_map(|it| core.state.tasks_on(it)).copied();
-        let mut all: Vec<TaskId> = core.queue.in_order().into_iter().chain(parked).chain(placed).collect();
+        let mut all: Vec<TaskId> =
+            core.queue.in_order().into_iter().chain(parked).chain(placed).collect();
         all.sort_unstable();
         all.dedup();
         all

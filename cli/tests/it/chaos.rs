@@ -1,6 +1,7 @@
 //! A live cluster on real daemons, broken in every way that hosts, containers and controllers break. After
 //! each: what is desired runs again, nothing runs twice, nothing is lost, and the user's own container is
 //! untouched. Recovery times are printed.
+#![expect(clippy::print_stdout, reason = "recovery times are for people")]
 
 use crate::binary::succeed;
 use crate::room::{Room, block_on, sleeper, unfit};
