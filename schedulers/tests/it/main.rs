@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read files and variables")]
 
+mod conformance;
 mod newcomer;
 mod orlib;
 mod packing;
