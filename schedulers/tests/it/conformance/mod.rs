@@ -3,7 +3,6 @@
 //!
 //! A case is dispatched on its schema, system, stage and kind, never on the name of its file. A field or a
 //! kind that is not known is a failure. Kinds that belong to later work stand in [`LATER`], and are listed.
-#![expect(clippy::print_stdout, reason = "the outcome of each file is for people")]
 
 mod ecs;
 mod kubernetes;
