@@ -138,7 +138,6 @@ impl Drive<'_> {
         let rooms = rooms(talk)?;
         let Replayable { plan, tasks, last, notes } =
             replayable(self.workload, &rooms, self.wanted);
-        notes.iter().try_for_each(|it| self.say(it))?;
         let request = Request::Apply { plan, once: Some(self.digest.to_owned()) };
         let applied = match talk.ask(request)? {
             Answer::Applied(it) => it,
@@ -147,6 +146,7 @@ impl Drive<'_> {
         if applied.was_known {
             self.say("this trace was begun before: going on with it")?;
         } else {
+            notes.iter().try_for_each(|it| self.say(it))?;
             self.say(&format!(
                 "{} over {last}, on {}",
                 show::count(tasks, "task"),
@@ -393,7 +393,9 @@ fn mean(values: &[u64]) -> Option<u64> {
 fn outcome(workload: &Workload, tasks: &[TaskView], times: Option<Times>) -> Outcome {
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
     for it in tasks {
-        *ended.entry(it.reason.clone()).or_default() += 1;
+        let is_fine = it.exit_codes.values().all(|it| *it == 0) && it.reason.starts_with("exited");
+        let how = if is_fine { "finished" } else { &*it.reason };
+        *ended.entry(how.to_owned()).or_default() += 1;
     }
     let times = times.unwrap_or_default();
     let makespan = times.last.zip(times.first).map(|(last, first)| last.since(first).0);

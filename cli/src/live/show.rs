@@ -62,7 +62,9 @@ fn wide(header: &[&str]) -> Table {
 
 /// Prints a table without the blanks that fill up its last column.
 fn lines(table: &Table) -> Result<(), Failure> {
-    print::text(&table.lines().fold(String::new(), |mut out, line| {
+    // A table without a header still has a line for it.
+    let header = usize::from(table.header().is_none_or(|it| it.cell_count() == 0));
+    print::text(&table.lines().skip(header).fold(String::new(), |mut out, line| {
         out.push_str(line.trim_end());
         out.push('\n');
         out

@@ -39,7 +39,7 @@ pub enum Request {
         count: u32,
         /// What they are counted with.
         group: Option<String>,
-        /// What they change of their definition.
+        /// What they change of their definition; a container named "" is the only one.
         overrides: Overrides,
     },
     /// Change the desired number of a service's tasks: [`Answer::Done`].

@@ -37,6 +37,8 @@ const WINDOW: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a host may take to remove everything.
 const REMOVAL: Duration = Duration::from_secs(90);
+/// How often a host is looked at until nothing is left there.
+const REMOVALS: u32 = 5;
 /// How long the last answers may take to be read, and agents to end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -409,11 +411,16 @@ impl<'a> Controller<'a> {
     async fn remove_all(&self) -> Vec<Removed> {
         let removals = self.agents.iter().map(|(host, (orders, _))| async move {
             let removed = async {
-                let count = remove(orders).await?;
-                match remove(orders).await? {
-                    0 => Ok((count, None)),
-                    more => Ok((count + more, Some(format!("{more} more came up meanwhile")))),
+                // What was being created when it was told to stop may come up behind the first look.
+                let (mut count, mut last) = (0, 0);
+                for _ in 0..REMOVALS {
+                    last = remove(orders).await?;
+                    count += last;
+                    if last == 0 {
+                        return Ok((count, None));
+                    }
                 }
+                Ok((count, Some(format!("{last} more came up at the last of {REMOVALS} looks"))))
             };
             let (containers, left) = match tokio::time::timeout(REMOVAL, removed).await {
                 Ok(Ok(it)) => it,

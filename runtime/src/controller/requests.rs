@@ -5,7 +5,7 @@ use crate::agent::Order;
 use crate::control::{Answer, Applied, Request};
 use crate::engine::EngineError;
 use crate::plan::{Plan, PlanDefinition, Wish};
-use crate::program::Overrides;
+use crate::program::{Overrides, Program};
 use crate::store::StoreError;
 use cluster::event::TaskKind;
 use cluster::ids::{DefinitionId, TaskId};
@@ -183,6 +183,7 @@ impl Brain {
         if !(1..=TASKS_MAX).contains(&count) {
             return Err(refused(format!("{count} tasks at once"), "ask for 1 to 10000"));
         }
+        let overrides = &for_the_only_container(&program, overrides)?;
         for name in overrides.commands.keys().chain(overrides.env.keys()) {
             if !program.containers.iter().any(|it| it.name == *name) {
                 let known = program.containers.iter().map(|it| it.name.clone()).collect();
@@ -337,6 +338,27 @@ impl Brain {
         };
         refused(format!("there is no {what} {name:?}"), &help)
     }
+}
+
+/// Changes that name no container are meant for the only one.
+fn for_the_only_container(program: &Program, overrides: &Overrides) -> Result<Overrides, Refused> {
+    let mut named = overrides.clone();
+    let (command, env) = (named.commands.remove(""), named.env.remove(""));
+    if command.is_none() && env.is_none() {
+        return Ok(named);
+    }
+    let [container] = &program.containers[..] else {
+        let known: Vec<&str> = program.containers.iter().map(|it| &*it.name).collect();
+        let what = format!("{} has several containers", program.family);
+        return Err(refused(what, &format!("say which one is meant: {}", known.join(", "))));
+    };
+    if let Some(command) = command {
+        named.commands.entry(container.name.clone()).or_insert(command);
+    }
+    if let Some(env) = env {
+        named.env.entry(container.name.clone()).or_default().extend(env);
+    }
+    Ok(named)
 }
 
 pub(super) fn refused(what: String, help: &str) -> Refused {
