@@ -59,6 +59,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Feed a journal back: verify it, or ask what other policies would have done
     Replay(Replay),
+    /// How near the simulator comes to what a live cluster did: numbers, placements, the first difference
+    Fidelity(Fidelity),
     /// List the policies, or describe one with its parameters and source
     Policies(Policies),
     /// Look at, convert and make workload traces
@@ -188,6 +190,24 @@ pub struct Replay {
     /// Folder for the report of `--policy`
     #[arg(long, default_value = "bayplan-out", value_name = "DIR")]
     pub out: PathBuf,
+    /// Write into a folder that holds other things
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `bayplan fidelity`.
+#[derive(Debug, Clone, Args)]
+pub struct Fidelity {
+    /// The state folder of a live cluster, or a journal that `--record-journal` wrote
+    #[arg(value_name = "STATE_DIR|JOURNAL")]
+    pub state: PathBuf,
+    /// Start-up times: 0, 2s, lognormal:median=2s,sigma=0.5, or `journal` for those that were recorded
+    /// [default: a lognormal fitted to those]
+    #[arg(long, value_name = "MODEL")]
+    pub startup: Option<String>,
+    /// Folder for fidelity.json and fidelity.csv
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Write into a folder that holds other things
     #[arg(long)]
     pub force: bool,

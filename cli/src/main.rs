@@ -7,6 +7,7 @@ mod app_input;
 mod args;
 mod compare;
 mod error;
+mod fidelity;
 mod journal_file;
 mod live;
 mod live_error;
@@ -86,6 +87,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Compare(args) => compare::compare(args, global),
         Command::Simulate(args) => compare::simulate(args, global),
         Command::Replay(args) => replay::replay(args, global),
+        Command::Fidelity(args) => fidelity::fidelity(args, global),
         Command::Policies(args) => policies::policies(args, global),
         Command::Trace(args) => trace::trace(args, global),
         Command::Report(args) => report::report(args, global),

@@ -9,7 +9,7 @@ use cluster::journal::{Input, Record};
 use cluster::manager::Manager;
 use cluster::observer::Observer;
 use cluster::state::State;
-use cluster::units::Instant;
+use cluster::units::{Instant, Span};
 use reports::collector::{Collector, CollectorConfig};
 use reports::manifest::InputFile;
 use reports::run_report::RunReport;
@@ -44,6 +44,8 @@ pub struct Verified {
     pub report: RunReport,
     /// What would have come under any policy.
     pub what_if: Counterfactual,
+    /// Half of its decisions came this long, or less, after the first event that asked for one.
+    pub decide_after: Span,
     /// The last moment of the run.
     pub end: Instant,
     /// Whether it was stopped before its end.
@@ -174,11 +176,18 @@ impl Recording {
         let watching = Watching { collector, collecting: Collecting::default(), more };
         let mut verifier = Verifier::new(manager, watching);
         let (mut now, mut decisions) = (Instant::ZERO, 0);
+        let (mut asked, mut delays): (Option<Instant>, Vec<Span>) = (None, Vec::new());
         let mark = self.each(|bytes, record| {
             now = record.at;
-            decisions += u64::from(record.input == Input::Decide);
+            let is_decision = record.input == Input::Decide;
             verifier.observer().collecting.input(record.at, &record.input);
             verifier.feed(record).map_err(|it| self.differs(&it))?;
+            if is_decision {
+                decisions += 1;
+                delays.extend(asked.take().map(|it| now.since(it)));
+            } else if asked.is_none() && verifier.manager().wants_decision(now) {
+                asked = Some(now);
+            }
             if verifier.manager().last_record() == bytes {
                 return Ok(());
             }
@@ -207,7 +216,9 @@ impl Recording {
         if end > now {
             watching.advance(end, &state);
         }
+        delays.sort_unstable();
         Ok(Verified {
+            decide_after: delays.get(delays.len() / 2).copied().unwrap_or(Span::ZERO),
             records,
             decisions,
             fingerprint: fingerprint.to_string(),

@@ -70,7 +70,7 @@ fn counterfactual(
     let policies = plan::policies(&args.policies)?;
     let folder = Folder::prepare(&args.out, args.force)?;
     let begin = std::time::Instant::now();
-    let Verified { what_if, end, was_stopped, .. } = verified;
+    let Verified { what_if, end, was_stopped, decide_after, .. } = verified;
     let recorded = format!("recorded: {}", header.policy);
     let mut names = vec![recorded.clone()];
     let mut runs = vec![(RunKey { policy: recorded, seed: header.seed }, verified.report)];
@@ -84,6 +84,7 @@ fn counterfactual(
         seed: header.seed,
         startup,
         until: Some(end),
+        decide_after,
         ..Config::default()
     };
     what_if.inform(&mut config);

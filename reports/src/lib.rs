@@ -40,6 +40,7 @@ pub mod column;
 pub mod comparison;
 pub mod durations;
 pub mod exports;
+pub mod fidelity;
 pub mod figures;
 pub mod group_zones;
 pub mod manifest;

@@ -104,6 +104,8 @@ pub struct Counterfactual {
     /// Start-up times of the attempts that started, from the start action to the report. For one that was
     /// reported ended before it was reported started, the time until its end.
     pub startups: BTreeMap<(TaskId, u32), Span>,
+    /// What attempts took at least that were still starting when they were stopped, or at the end.
+    pub startups_at_least: BTreeMap<(TaskId, u32), Span>,
     /// Run times of replicas that ended by themselves. Those that were stopped have none: how long they
     /// would have run is not known.
     pub replica_lifetimes: BTreeMap<TaskId, Span>,
@@ -135,6 +137,7 @@ impl Counterfactual {
     /// Puts what the journal knows about single tasks into the options of a run.
     pub fn inform(&self, config: &mut Config) {
         config.known_startups = self.startups.clone();
+        config.startups_at_least = self.startups_at_least.clone();
         config.replica_lifetimes = self.replica_lifetimes.clone();
         config.exit_codes = self.exit_codes.clone();
     }
@@ -157,6 +160,8 @@ pub struct Collecting {
     it: Counterfactual,
     seen: BTreeMap<TaskId, Seen>,
     cancelled: BTreeMap<TaskId, Instant>,
+    /// Attempts that start, with the moment they were placed.
+    starting: BTreeMap<TaskId, (u32, Instant)>,
 }
 
 impl Collecting {
@@ -207,8 +212,18 @@ impl Collecting {
         self.it.arrivals.push(Arrival { at, what });
     }
 
+    /// An attempt that was starting is over, or the journal is.
+    fn cut(&mut self, now: Instant, task: TaskId, (attempt, placed): (u32, Instant)) {
+        // It took longer than was seen.
+        let least = now.since(placed) + Span(1);
+        self.it.startups_at_least.insert((task, attempt), least);
+    }
+
     /// The workload, when all records were seen.
     pub fn finish(mut self) -> Counterfactual {
+        for (task, attempt) in std::mem::take(&mut self.starting) {
+            self.cut(self.it.end, task, attempt);
+        }
         let mut by_definition: BTreeMap<DefinitionId, (u128, u128)> = BTreeMap::new();
         for it in self.seen.values() {
             if let Some(ran) = it.ran {
@@ -246,7 +261,16 @@ impl Observer for Collecting {
     fn observe(&mut self, now: Instant, changes: &[Change], _: &State) {
         for change in changes {
             match *change {
+                Change::Placed { task, .. } => {
+                    self.starting.insert(task.task, (task.attempts, now));
+                }
+                Change::Interrupted { task, .. } => {
+                    if let Some(attempt) = self.starting.remove(&task.task) {
+                        self.cut(now, task.task, attempt);
+                    }
+                }
                 Change::Started { task, .. } => {
+                    self.starting.remove(&task.task);
                     if let Some(placed) = task.placed {
                         self.it.startups.insert((task.task, task.attempts), now.since(placed));
                     }
@@ -255,6 +279,7 @@ impl Observer for Collecting {
                     }
                 }
                 Change::Ended { task, how: Ending::Exited { code }, .. } => {
+                    self.starting.remove(&task.task);
                     let ran = match (task.started, task.placed) {
                         (Some(started), _) => now.since(started),
                         (None, placed) => {
@@ -270,6 +295,11 @@ impl Observer for Collecting {
                         self.it.replica_lifetimes.insert(task.task, ran);
                     } else if let Some(seen) = self.seen.get_mut(&task.task) {
                         seen.ran = Some(ran);
+                    }
+                }
+                Change::Ended { task, .. } => {
+                    if let Some(attempt) = self.starting.remove(&task.task) {
+                        self.cut(now, task.task, attempt);
                     }
                 }
                 _ => {}

@@ -30,12 +30,18 @@ pub struct Config {
     pub startup: Startup,
     /// Start-up times of single attempts known from elsewhere (a journal); they go before the model.
     pub known_startups: BTreeMap<(TaskId, u32), Span>,
+    /// What single attempts take at least, where no more is known: they were still starting when they were
+    /// stopped, or when the journal ended.
+    pub startups_at_least: BTreeMap<(TaskId, u32), Span>,
     /// How long tasks of services run once started, by service; the others run until they are stopped.
     pub service_lifetimes: BTreeMap<GroupId, Span>,
     /// How long single tasks of services run, known from elsewhere (a journal); they go before the others.
     pub replica_lifetimes: BTreeMap<TaskId, Span>,
     /// What single tasks exit with, known from elsewhere (a journal); the others exit with 0.
     pub exit_codes: BTreeMap<TaskId, i32>,
+    /// How long after the first event that asks for one a decision is made, as live controllers gather
+    /// events; zero decides at the end of every instant.
+    pub decide_after: Span,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// When the run stops. Without it, it goes on until nothing more can happen.
@@ -139,6 +145,8 @@ enum Todo {
         task: TaskId,
     },
     Wake,
+    /// What was gathered is decided on.
+    Decide,
     /// The scripted fault of that number begins or ends.
     Script {
         number: u32,
@@ -162,7 +170,11 @@ impl Todo {
             Self::Script { begins, .. }
             | Self::NodeFate { begins, .. }
             | Self::ZoneFate { begins, .. } => !begins,
-            Self::Exit { .. } | Self::Started { .. } | Self::Withdraw { .. } | Self::Wake => false,
+            Self::Exit { .. }
+            | Self::Started { .. }
+            | Self::Withdraw { .. }
+            | Self::Wake
+            | Self::Decide => false,
         }
     }
 }
@@ -213,6 +225,17 @@ impl Down {
     }
 }
 
+/// Whether events are being gathered for a decision: see [`Config::decide_after`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathers {
+    /// Nothing asks for one.
+    No,
+    /// The decision stands in the agenda.
+    Yes,
+    /// Its moment is now.
+    Due,
+}
+
 /// How often [`Hooks::progress`] is called, in calls of the manager.
 const PROGRESS_EVERY: u64 = 1024;
 /// After this many wake-ups and returns of nodes in a row (or four per node, if that is more) that led to
@@ -251,6 +274,7 @@ pub fn run(
         returns: 0,
         idle: 0,
         last_effect: Instant::ZERO,
+        gathers: Gathers::No,
         is_stopping: false,
     };
     for (number, scripted) in config.faults.scripted.iter().enumerate() {
@@ -289,6 +313,7 @@ struct World<'a> {
     idle: u64,
     /// When a task was last placed or ended, or a node changed.
     last_effect: Instant,
+    gathers: Gathers,
     /// The hooks said to stop: nothing more is begun.
     is_stopping: bool,
 }
@@ -347,7 +372,7 @@ impl World<'_> {
     /// while the script holds faults. Random faults never end: they count up to [`Config::until`], if
     /// there is one, for as long as there is a task that they could hit.
     fn is_spent(&self, now: Instant) -> bool {
-        if self.futures > 0 {
+        if self.futures > 0 || self.gathers != Gathers::No {
             return false;
         }
         let state = self.manager.state();
@@ -407,8 +432,19 @@ impl World<'_> {
             // The agenda's clock follows even when only the stream moved.
             self.agenda.move_to(now);
             if self.is_stopping || !self.manager.wants_decision(now) {
+                if self.gathers == Gathers::Due {
+                    self.gathers = Gathers::No;
+                }
                 return Ok(());
             }
+            if self.config.decide_after > Span::ZERO && self.gathers != Gathers::Due {
+                if self.gathers == Gathers::No {
+                    self.gathers = Gathers::Yes;
+                    self.schedule(now + self.config.decide_after, Rank::Timer, Todo::Decide);
+                }
+                return Ok(());
+            }
+            self.gathers = Gathers::No;
             self.decide(now)?;
             if self.agenda.peek().is_none_or(|it| it.0 > now) {
                 return Ok(());
@@ -572,6 +608,10 @@ impl World<'_> {
                 }
             }
             Todo::Wake => self.handle(now, Event::Timer),
+            Todo::Decide => {
+                self.gathers = Gathers::Due;
+                Ok(())
+            }
             Todo::Script { number, begins } => self.script(now, number, begins),
             Todo::NodeFate { node, begins } => {
                 let Some(fate) = self.node_fates.get_mut(&node) else { return Ok(()) };
@@ -754,7 +794,9 @@ impl World<'_> {
                     });
                     let known = self.config.known_startups.get(&(task, attempt)).copied();
                     let takes = known.unwrap_or_else(|| {
-                        self.config.startup.draw(self.config.seed, task, attempt)
+                        let drawn = self.config.startup.draw(self.config.seed, task, attempt);
+                        let least = self.config.startups_at_least.get(&(task, attempt));
+                        drawn.max(least.copied().unwrap_or(Span::ZERO))
                     });
                     self.schedule(now + takes, Rank::Start, Todo::Started { task, attempt });
                 }

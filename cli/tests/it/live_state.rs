@@ -98,6 +98,9 @@ impl World {
                 }
                 Todo::Decide => {
                     self.decides_at = None;
+                    if !self.manager.wants_decision(at) {
+                        continue;
+                    }
                     self.manager.decide(at, &mut actions);
                     self.settle(at, actions, true);
                 }
