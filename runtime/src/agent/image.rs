@@ -58,6 +58,8 @@ async fn pull(shared: &Shared, image: &str) -> Result<Result<(), String>, Engine
     match tokio::time::timeout(limits.pull_timeout, pulling).await {
         Ok(Ok(())) => Ok(Ok(())),
         Ok(Err(EngineError::Refused { message, .. })) => Ok(Err(message)),
+        // Trying again would give the same.
+        Ok(Err(error @ EngineError::Garbled { .. })) => Ok(Err(error.to_string())),
         // A host that has gone silent altogether is noticed by its pings.
         Ok(Err(EngineError::Unknown { call: Call::PullImage, waited, .. }))
             if waited == limits.pull_silence =>

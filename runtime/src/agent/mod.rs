@@ -3,7 +3,7 @@
 //! An agent keeps nothing that matters. Whatever it does follows from the jobs that are wanted and from
 //! what stands on the host, looked at again each time, so that one that is killed at any moment and
 //! spawned again ends in the same place. Containers carry labels that say whose they are; those that no
-//! wanted job owns are removed at each contact.
+//! wanted job owns are removed at each contact, and the volumes of their tasks with them.
 //!
 //! Each task has a runner of its own, so that a slow container delays no other task.
 

@@ -359,8 +359,8 @@ impl Runner {
                         self.mode = Mode::Failing(why, format!("container {name}: {reason}"));
                         break;
                     }
-                    if !self.commands.is_empty() {
-                        // Perhaps an order to stop.
+                    // Perhaps an order to stop, or one was taken while fetching.
+                    if !self.commands.is_empty() || !matches!(self.mode, Mode::Live) {
                         break;
                     }
                 }

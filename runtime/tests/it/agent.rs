@@ -78,10 +78,12 @@ impl Desk {
         self.order(Order::Acknowledge { task, attempt });
     }
 
-    async fn stop(&mut self, of: u64) {
+    async fn stop(&mut self, of: u64) -> TaskDetail {
         self.order(Order::Stop { task: TaskId(of), attempt: 1 });
-        let news = self.next().await;
-        assert!(matches!(news, News::Stopped { task, .. } if task == TaskId(of)), "{news:?}");
+        match self.next().await {
+            News::Stopped { task, detail, .. } if task == TaskId(of) => detail,
+            other => panic!("t{of} was to be stopped, but: {other:?}"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use cluster::units::{Bytes, MilliCpu};
 use runtime::engine::{
     ApiVersion, Container, ContainerSpec, Created, Engine, EngineError, Force, Happening, Health,
     HealthCheck, HostPort, MissingSource, Network, Publish, Removed, StartFailure, Started, Status,
-    Stopped, Volume,
+    Stopped, Volume, VolumeRemoved,
 };
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ fn every_operation_has_its_typed_answers() {
         health_is_followed(&engine).await;
         containers_share_a_network_and_publish_ports(&engine).await;
         volumes_are_mounted(&engine).await;
+        own_volumes_are_removed(&engine, &room.engine("n1", "you")).await;
     });
     println!("1 host lowered in {:.2?}", room.lower());
 }
@@ -57,6 +58,8 @@ async fn the_host_describes_itself(engine: &Engine) {
     assert!(info.live_restore);
     assert!(engine.has_image(runtime::testbed::IMAGE).await.unwrap());
     assert!(!engine.has_image("nope:1").await.unwrap());
+    let refused = engine.pull_image("127.0.0.1:1/nope", SOON).await;
+    assert!(matches!(refused, Err(EngineError::Refused { .. })), "{refused:?}");
     let damaged = engine.load_image(Blob::from_static(b"not an image")).await;
     assert!(matches!(damaged, Err(EngineError::Refused { .. })), "{damaged:?}");
 }
@@ -275,4 +278,25 @@ async fn volumes_are_mounted(engine: &Engine) {
     };
     let refused = engine.create(&ContainerSpec { mounts: vec![bind], ..sleeper("bound") }).await;
     assert!(matches!(refused, Err(EngineError::Refused { status: 400, .. })), "{refused:?}");
+}
+
+async fn own_volumes_are_removed(engine: &Engine, stranger: &Engine) {
+    let own = Volume::Own {
+        name: "own".into(),
+        labels: [("task".to_owned(), "7".to_owned())].into(),
+        target: "/own".into(),
+        read_only: false,
+    };
+    let stop_timeout = Some(Duration::from_secs(7));
+    let user = ContainerSpec { mounts: vec![own], stop_timeout, ..sleeper("user") };
+    let user = create(engine, &user).await;
+    assert_eq!(engine.inspect(&user).await.unwrap().unwrap().stop_timeout, stop_timeout);
+    let volumes = engine.volumes().await.unwrap();
+    assert_eq!(volumes.iter().map(|it| it.name()).collect::<Vec<_>>(), ["own"], "no stranger's");
+    assert_eq!(volumes[0].labels["task"], "7");
+    assert_eq!(stranger.volumes().await.unwrap(), []);
+    assert_eq!(engine.remove_volume(&volumes[0]).await.unwrap(), VolumeRemoved::InUse);
+    engine.remove(&user, Force::Yes).await.unwrap();
+    assert_eq!(engine.remove_volume(&volumes[0]).await.unwrap(), VolumeRemoved::Now);
+    assert_eq!(engine.remove_volume(&volumes[0]).await.unwrap(), VolumeRemoved::AlreadyGone);
 }

@@ -8,7 +8,7 @@ use cluster::event::{Report, StartFailure};
 use cluster::ids::TaskId;
 use futures_util::TryStreamExt;
 use runtime::agent::{Job, News, Order};
-use runtime::engine::{Created, Force, Network};
+use runtime::engine::{Container, ContainerSpec, Created, Engine, Force, Network};
 use runtime::program::{ContainerProgram, PullPolicy};
 use runtime::testbed::IMAGE;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -160,6 +161,36 @@ async fn answer(
     }
 }
 
+/// A stranger's container on the host's own network.
+async fn listen(stranger: &Engine, name: &str, line: &str) -> Container {
+    let spec = ContainerSpec { network: Network::Host, ..shell(name, line) };
+    let Created::New(container) = stranger.create(&spec).await.unwrap() else {
+        panic!("{name} is new");
+    };
+    stranger.start(&container).await.unwrap();
+    container
+}
+
+async fn a_registry_that_says_nothing(room: &Room, desk: &mut Desk) {
+    let stranger = room.engine("n1", "you");
+    let silent = listen(&stranger, "silent", "nc -ll -p 5001 -e sleep 1000").await;
+    let image = "127.0.0.1:5001/far:1";
+    desk.order(Order::Start(with(80, image, PullPolicy::IfMissing, None)));
+    let detail = desk.detail(80, Report::Failed { why: StartFailure::Image }).await;
+    assert!(detail.reason.contains("no progress for 3 s"), "{}", detail.reason);
+
+    let began = Instant::now();
+    let two = ["main", "more"].map(|it| ContainerProgram {
+        image: if it == "main" { image } else { IMAGE }.into(),
+        ..container(it, "sleep 1000")
+    });
+    desk.order(Order::Start(job(81, two.to_vec())));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(desk.stop(81).await.containers, [], "none was made");
+    assert!(began.elapsed() < Duration::from_secs(3), "who stops it need not wait for the pull");
+    stranger.remove(&silent, Force::Yes).await.unwrap();
+}
+
 pub(super) async fn from_a_registry(room: &Room, desk: &mut Desk) {
     let docker = docker(room);
     let layer: Vec<_> = docker.export_container("decoy").try_collect().await.unwrap();
@@ -168,12 +199,7 @@ pub(super) async fn from_a_registry(room: &Room, desk: &mut Desk) {
     let stranger = room.engine("n1", "you");
     let bridge = room.testbed.record().unwrap().subnet.address(1);
     let line = format!("nc -ll -p 5000 -e nc {bridge} {}", registry.port);
-    let mut proxy = shell("proxy", &line);
-    proxy.network = Network::Host;
-    let Created::New(proxy) = stranger.create(&proxy).await.unwrap() else {
-        panic!("the proxy is new");
-    };
-    stranger.start(&proxy).await.unwrap();
+    let proxy = listen(&stranger, "proxy", &line).await;
 
     let image = "127.0.0.1:5000/far:1";
     for task in [70, 71] {
@@ -195,6 +221,8 @@ pub(super) async fn from_a_registry(room: &Room, desk: &mut Desk) {
     assert_eq!(registry.asked("HEAD /v2/far/manifests/1"), 1, "the host has it");
     desk.run(with(73, image, PullPolicy::Always, None), 0).await;
     assert_eq!(registry.asked("HEAD /v2/far/manifests/1"), 2, "asked each time");
+
+    a_registry_that_says_nothing(room, desk).await;
 
     registry.server.abort();
     stranger.remove(&proxy, Force::Yes).await.unwrap();

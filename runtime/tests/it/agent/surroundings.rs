@@ -31,7 +31,12 @@ fn a_task_meets_what_there_is_on_its_host() {
         };
         stranger.start(&decoy).await.unwrap();
         let port_hold = Duration::from_secs(1);
-        let limits = Limits { port_hold, port_hold_max: port_hold, ..Limits::default() };
+        let limits = Limits {
+            port_hold,
+            port_hold_max: port_hold,
+            pull_silence: Duration::from_secs(3),
+            ..Limits::default()
+        };
         let mut desk = Desk::with(&room, Vec::new(), limits);
         desk.contact(0).await;
 
