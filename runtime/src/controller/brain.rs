@@ -428,13 +428,14 @@ impl Brain {
         id
     }
 
-    /// Lets the manager decide if it wants to, and writes everything to disk. What may leave is returned.
+    /// Lets the manager decide if it wants to and may, and writes everything to disk. What may leave is
+    /// returned.
     ///
     /// # Errors
     ///
     /// If it cannot be written. Nothing may leave then, and the controller must end.
-    pub(super) fn settle(&mut self, now: Instant) -> Result<Outbox, StoreError> {
-        if self.manager.wants_decision(now) {
+    pub(super) fn settle(&mut self, now: Instant, may_decide: bool) -> Result<Outbox, StoreError> {
+        if may_decide && self.manager.wants_decision(now) {
             let mut actions = Vec::new();
             self.manager.decide(now, &mut actions);
             let memory = Some(self.manager.aftermath());

@@ -23,7 +23,7 @@ use cluster::scheduler::Scheduler;
 use cluster::snapshot::RestoreError;
 use futures_util::future::join_all;
 use requests::{Reading, Response};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,9 @@ use tokio::task::JoinHandle;
 
 /// From the first thing that happens to the decision: what comes meanwhile is decided together.
 const WINDOW: Duration = Duration::from_millis(20);
+/// At a start, how long to wait for the first word from every host before anything is placed: otherwise the
+/// host that answers first would get it all.
+const MUSTER: Duration = Duration::from_secs(5);
 /// How often it is asked whether to end.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a host may take to remove everything.
@@ -194,6 +197,10 @@ struct Controller<'a> {
     conversations: mpsc::Receiver<()>,
     server: JoinHandle<()>,
     notices: &'a mut dyn FnMut(Notice),
+    /// Hosts that have not said a word yet.
+    unheard: BTreeSet<String>,
+    /// Until when they are waited for.
+    muster_until: tokio::time::Instant,
     /// Said once all is on disk.
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     /// Who asked to end, and to remove everything first.
@@ -255,7 +262,7 @@ impl<'a> Controller<'a> {
 
         // On disk before any agent says something else.
         brain.begin(clock.now());
-        brain.settle(clock.now())?;
+        brain.settle(clock.now(), false)?;
         let (outbox, news) = mpsc::unbounded_channel();
         let mut agents = BTreeMap::new();
         for host in hosts {
@@ -274,12 +281,14 @@ impl<'a> Controller<'a> {
         Ok(Self {
             brain,
             clock,
-            agents,
             news,
             asked,
             conversations,
             server,
             notices,
+            unheard: agents.keys().cloned().collect(),
+            muster_until: tokio::time::Instant::now() + MUSTER,
+            agents,
             answers: Vec::new(),
             end: None,
         })
@@ -310,10 +319,14 @@ impl<'a> Controller<'a> {
         while self.end.is_none() {
             let next = self.brain.next_due();
             let due = next.map_or(Duration::from_secs(3600), |it| self.clock.until(it));
+            let muster = self.muster_until;
             tokio::select! {
-                Some((host, news)) = self.news.recv() => self.brain.news(self.clock.now(), &host, news),
+                Some((host, news)) = self.news.recv() => self.hear(&host, news),
+                () = tokio::time::sleep_until(muster), if !self.unheard.is_empty() => {
+                    self.unheard.clear();
+                }
                 Some((request, reply)) = self.asked.recv() => self.ask(request, reply),
-                () = tokio::time::sleep(due) => {}
+                () = tokio::time::sleep(due), if self.unheard.is_empty() => {}
                 _ = look.tick() => {
                     if should_end() {
                         self.end = Some((None, Farewell::Leave));
@@ -333,17 +346,27 @@ impl<'a> Controller<'a> {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(close) => return,
-                Some((host, news)) = self.news.recv() => self.brain.news(self.clock.now(), &host, news),
+                Some((host, news)) = self.news.recv() => self.hear(&host, news),
                 Some((request, reply)) = self.asked.recv() => self.ask(request, reply),
             }
         }
     }
 
+    fn hear(&mut self, host: &str, news: News) {
+        if matches!(news, News::Contact { .. } | News::NoContact { .. }) {
+            self.unheard.remove(host);
+        }
+        self.brain.news(self.clock.now(), host, news);
+    }
+
     /// Decides, writes, and only then lets things leave.
     fn settle(&mut self) -> Result<(), ControllerError> {
         let now = self.clock.now();
-        self.brain.due(now);
-        let Outbox { orders, recorded, warnings } = self.brain.settle(now)?;
+        if self.unheard.is_empty() {
+            self.brain.due(now);
+        }
+        let Outbox { orders, recorded, warnings } =
+            self.brain.settle(now, self.unheard.is_empty())?;
         for (host, order) in orders {
             // A host that hosts.toml no longer names has no agent, and one that ended gets no orders.
             if let Some((orders, _)) = self.agents.get(&host) {
@@ -385,7 +408,7 @@ impl<'a> Controller<'a> {
         };
         // What agents told meanwhile belongs into the journal.
         while let Ok((host, news)) = self.news.try_recv() {
-            self.brain.news(self.clock.now(), &host, news);
+            self.hear(&host, news);
         }
         self.settle()?;
         if let Some(reply) = reply {

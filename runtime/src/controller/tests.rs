@@ -250,7 +250,7 @@ impl World {
         let hosts = hosts::read(&text, "hosts.toml").unwrap();
         let mut brain = Brain::open(store, Box::new(RoundRobin(0)), hosts, Some(text)).unwrap();
         brain.begin(self.now);
-        brain.settle(self.now).unwrap();
+        brain.settle(self.now, true).unwrap();
         for (name, host) in &mut self.hosts {
             host.spawn(brain.wanted(name));
         }
@@ -272,7 +272,7 @@ impl World {
     fn settle(&mut self) {
         let now = self.now;
         self.brain().due(now);
-        let Outbox { orders, .. } = self.brain().settle(now).unwrap();
+        let Outbox { orders, .. } = self.brain().settle(now, true).unwrap();
         for (host, order) in orders {
             self.hosts.get_mut(&host).unwrap().orders.push_back(order);
         }
@@ -313,20 +313,20 @@ impl World {
                 // Written, but the orders never leave.
                 let now = self.now;
                 self.brain().due(now);
-                self.brain().settle(now).unwrap();
+                self.brain().settle(now, true).unwrap();
                 self.start();
             }
             11 => self.start(),
             12 => self.now = self.now + Span::from_secs(u64::from(which) / 8),
             13 => {
                 let host = self.hosts.get_mut(&host).unwrap();
-                host.is_reachable = which % 3 != 0;
+                host.is_reachable = !which.is_multiple_of(3);
             }
             14 => {
                 // A container ends, or is removed by hand.
                 let host = self.hosts.get_mut(&host).unwrap();
                 if let Some(mut entry) = host.there.first_entry() {
-                    if which % 2 == 0 {
+                    if which.is_multiple_of(2) {
                         entry.insert(Some(i32::from(which)));
                     } else {
                         entry.remove();
@@ -346,7 +346,7 @@ impl World {
                 self.submitted += tasks;
             }
             17 => {
-                let (node, undo) = (host, which % 2 == 0);
+                let (node, undo) = (host, which.is_multiple_of(2));
                 self.ask(Request::Drain { node, undo });
             }
             18 => {
