@@ -142,7 +142,7 @@ fn an_agent_runs_tasks_on_a_host() {
         let mut desk = Desk::open(&room, Vec::new());
         desk.contact(0).await;
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(8), "it had its own grace, not Docker's: {took:?}");
+        assert!(took < Duration::from_secs(10), "it had its own grace, not Docker's: {took:?}");
         assert_eq!(names(&room).await, [""; 0], "what nobody wants is gone");
         assert_eq!(mine.volumes().await.unwrap(), [], "and its volume with it");
 
@@ -208,7 +208,7 @@ async fn a_missing_image(room: &Room, desk: &mut Desk) {
         let why_failed = Report::Failed { why: StartFailure::Image };
         let reason = desk.detail(task, why_failed).await.reason;
         assert!(reason.contains(why), "{image}: {reason}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{image}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(10), "{image}: {:?}", began.elapsed());
     }
     assert_eq!(names(room).await, [""; 0]);
 }

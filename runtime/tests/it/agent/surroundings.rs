@@ -158,7 +158,7 @@ async fn its_health(desk: &mut Desk) {
         retries: 2,
         start_period: Span::ZERO,
     };
-    let line = "touch /tmp/well; sleep 2; rm /tmp/well; sleep 1000";
+    let line = "touch /tmp/well; sleep 3; rm /tmp/well; sleep 1000";
     let patient = container("main", line);
     let patient = ContainerProgram { health: Some(probe), init: true, ..patient };
     desk.order(Order::Start(job(5, vec![patient])));
