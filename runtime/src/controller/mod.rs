@@ -201,6 +201,10 @@ struct Controller<'a> {
     unheard: BTreeSet<String>,
     /// Until when they are waited for.
     muster_until: tokio::time::Instant,
+    /// New hosts that have been heard meanwhile: they join together, in the order of `hosts.toml`, so that
+    /// equal clusters decide alike.
+    recruits: BTreeMap<usize, Vec<News>>,
+    order: Vec<String>,
     /// Said once all is on disk.
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     /// Who asked to end, and to remove everything first.
@@ -264,6 +268,7 @@ impl<'a> Controller<'a> {
         brain.begin(clock.now());
         brain.settle(clock.now(), false)?;
         let (outbox, news) = mpsc::unbounded_channel();
+        let order: Vec<String> = hosts.iter().map(|it| it.name.clone()).collect();
         let mut agents = BTreeMap::new();
         for host in hosts {
             let name = host.name.clone();
@@ -288,6 +293,8 @@ impl<'a> Controller<'a> {
             notices,
             unheard: agents.keys().cloned().collect(),
             muster_until: tokio::time::Instant::now() + MUSTER,
+            recruits: BTreeMap::new(),
+            order,
             agents,
             answers: Vec::new(),
             end: None,
@@ -322,9 +329,7 @@ impl<'a> Controller<'a> {
             let muster = self.muster_until;
             tokio::select! {
                 Some((host, news)) = self.news.recv() => self.hear(&host, news),
-                () = tokio::time::sleep_until(muster), if !self.unheard.is_empty() => {
-                    self.unheard.clear();
-                }
+                () = tokio::time::sleep_until(muster), if !self.unheard.is_empty() => self.mustered(),
                 Some((request, reply)) = self.asked.recv() => self.ask(request, reply),
                 () = tokio::time::sleep(due), if self.unheard.is_empty() => {}
                 _ = look.tick() => {
@@ -353,10 +358,28 @@ impl<'a> Controller<'a> {
     }
 
     fn hear(&mut self, host: &str, news: News) {
-        if matches!(news, News::Contact { .. } | News::NoContact { .. }) {
-            self.unheard.remove(host);
+        if self.unheard.is_empty() {
+            return self.brain.news(self.clock.now(), host, news);
         }
-        self.brain.news(self.clock.now(), host, news);
+        let is_first_word = matches!(news, News::Contact { .. } | News::NoContact { .. });
+        let is_new = self.brain.state().nodes().by_name(host).is_none();
+        match self.order.iter().position(|it| it == host) {
+            Some(row) if is_new => self.recruits.entry(row).or_default().push(news),
+            _ => self.brain.news(self.clock.now(), host, news),
+        }
+        if is_first_word && self.unheard.remove(host) && self.unheard.is_empty() {
+            self.mustered();
+        }
+    }
+
+    /// Every host was heard, or had its time.
+    fn mustered(&mut self) {
+        self.unheard.clear();
+        for (row, news) in std::mem::take(&mut self.recruits) {
+            for it in news {
+                self.brain.news(self.clock.now(), &self.order[row], it);
+            }
+        }
     }
 
     /// Decides, writes, and only then lets things leave.
