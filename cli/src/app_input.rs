@@ -69,9 +69,10 @@ pub fn read(plan: &Plan, overcommit: Overcommit) -> Result<(Workload, AppInput),
     let is_plain = |it: &&Arrival| matches!(it.what, What::Definition { .. } | What::Task(_));
     let tasks: Vec<Arrival> = brought.arrivals.iter().filter(is_plain).cloned().collect();
     let workload = on_cluster(card, tasks, cluster)?;
+    let files = Files(files);
     let names: Vec<String> = app.definitions.iter().map(|it| it.spec.name.clone()).collect();
     if plan.read.oversized != Oversized::Keep {
-        enforce_fits(plan, &brought.arrivals, &names, overcommit)?;
+        enforce_fits(plan, &brought.arrivals, &names, overcommit, &files)?;
     }
 
     let mut service_lifetimes = BTreeMap::new();
@@ -90,7 +91,7 @@ pub fn read(plan: &Plan, overcommit: Overcommit) -> Result<(Workload, AppInput),
         }
     }
     if plan.until.is_none() {
-        refuse_endless(&brought.arrivals, &names)?;
+        refuse_endless(&brought.arrivals, &names, &files)?;
     }
 
     // Nodes before all else, and wishes last, of what happens at one moment.
@@ -100,7 +101,7 @@ pub fn read(plan: &Plan, overcommit: Overcommit) -> Result<(Workload, AppInput),
         .collect();
     arrivals.extend(brought.arrivals);
     for (at, wish) in &brought.wishes {
-        arrivals.push(resolve(Instant::ZERO + *at, wish, &workload)?);
+        arrivals.push(resolve(Instant::ZERO + *at, wish, &workload, &files)?);
     }
     arrivals.sort_by_key(|it| it.at);
     let groups = brought.groups;
@@ -121,6 +122,7 @@ fn enforce_fits(
     arrivals: &[Arrival],
     names: &[String],
     overcommit: Overcommit,
+    files: &Files<'_>,
 ) -> Result<(), Failure> {
     let Some(cluster) = &plan.cluster else { return Ok(()) };
     let used: BTreeSet<DefinitionId> = arrivals
@@ -154,12 +156,44 @@ fn enforce_fits(
     let Some(found) = workload.check_fits(overcommit).into_iter().next() else { return Ok(()) };
     let definition = used.iter().nth(found.task.0 as usize).expect("one task each");
     let name = &names[definition.row()];
-    Err(Failure::new(format!("task definition {name} fits no node: it asks for {}", found.wants))
-        .help("give larger nodes, or let its tasks wait with --oversized keep"))
+    let failure =
+        Failure::new(format!("task definition {name} fits no node: it asks for {}", found.wants))
+            .help("give larger nodes, or let its tasks wait with --oversized keep");
+    Err(files.mark(failure, "family", family(name)))
+}
+
+/// A definition's name without its revision.
+fn family(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |it| it.0)
+}
+
+/// Texts and paths of the app's files.
+struct Files<'a>(Vec<(&'a str, &'a str)>);
+
+impl Files<'_> {
+    /// Marks the first place that says `"key": "value"`.
+    fn mark(&self, failure: Failure, key: &str, value: &str) -> Failure {
+        let (key, value) = (format!("{key:?}"), format!("{value:?}"));
+        for (text, path) in &self.0 {
+            let is_of_key = |at: usize| {
+                let before = text[..at].trim_end().strip_suffix(':');
+                before.is_some_and(|it| it.trim_end().ends_with(&key))
+            };
+            let found = text.match_indices(&value).map(|it| it.0).find(|&at| is_of_key(at));
+            if let Some(at) = found {
+                return failure.mark(path, text, at..at + value.len(), "here");
+            }
+        }
+        failure
+    }
 }
 
 /// Refuses what never ends, because the run would not either.
-fn refuse_endless(arrivals: &[Arrival], names: &[String]) -> Result<(), Failure> {
+fn refuse_endless(
+    arrivals: &[Arrival],
+    names: &[String],
+    files: &Files<'_>,
+) -> Result<(), Failure> {
     let mut alive: BTreeMap<GroupId, &str> = BTreeMap::new();
     for arrival in arrivals {
         match &arrival.what {
@@ -171,29 +205,32 @@ fn refuse_endless(arrivals: &[Arrival], names: &[String]) -> Result<(), Failure>
             }
             What::Task(task) if task.lifetime.is_none() => {
                 let name = &names[task.submission.definition.row()];
-                let family = name.rsplit_once(':').map_or(name.as_str(), |it| it.0);
-                return Err(Failure::new(format!(
+                let family = family(name);
+                let failure = Failure::new(format!(
                     "tasks of {name} never end, so the run would not"
                 ))
                 .help(format!(
                     "say when to stop with --until 10m, or how long they run with \"lifetimes\": \
                          {{\"{family}\": \"30s\"}}"
-                )));
+                ));
+                return Err(files.mark(failure, "family", family));
             }
             _ => {}
         }
     }
-    match alive.first_key_value() {
-        Some((_, name)) => {
-            Err(Failure::new(format!("service {name} never ends, so the run would not"))
-                .help("say when to stop with --until 10m, or delete the service in the script"))
-        }
-        None => Ok(()),
-    }
+    let Some((_, name)) = alive.first_key_value() else { return Ok(()) };
+    let failure = Failure::new(format!("service {name} never ends, so the run would not"))
+        .help("say when to stop with --until 10m, or delete the service in the script");
+    Err(files.mark(failure, "serviceName", name))
 }
 
 /// A wish for a node, by the number that the cluster gives it.
-fn resolve(at: Instant, wish: &NodeWish, workload: &Workload) -> Result<Arrival, Failure> {
+fn resolve(
+    at: Instant,
+    wish: &NodeWish,
+    workload: &Workload,
+    files: &Files<'_>,
+) -> Result<Arrival, Failure> {
     let (NodeWish::Drain(name) | NodeWish::Activate(name)) = wish;
     let there: Vec<(&str, NodeId)> = workload
         .node_events()
@@ -207,10 +244,10 @@ fn resolve(at: Instant, wish: &NodeWish, workload: &Workload) -> Result<Arrival,
         let meant = did_you_mean(name, there.iter().map(|it| it.0));
         let some: Vec<&str> = there.iter().map(|it| it.0).take(8).collect();
         let more = if there.len() > some.len() { ", …" } else { "" };
-        return Err(Failure::new(format!(
-            "the script names node {name:?}, which is not there at {at}"
-        ))
-        .help(format!("{meant}there are {}{more}", some.join(", "))));
+        let failure =
+            Failure::new(format!("the script names node {name:?}, which is not there at {at}"))
+                .help(format!("{meant}there are {}{more}", some.join(", ")));
+        return Err(files.mark(failure, "node", name));
     };
     let what = match wish {
         NodeWish::Drain(_) => What::Node { node, event: NodeEvent::Draining },

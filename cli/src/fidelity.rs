@@ -3,6 +3,8 @@
 //! What came from outside is the journal's: definitions, nodes, submits, cancels, services, contact with
 //! nodes, and how long each task ran. Placements are decided anew under the recorded policy; start-up times
 //! come from a model, and decisions come as long after what asks for them as half of the recorded ones did.
+//! What still ran when it was stopped, or when the recording ended, has no known run time: in the model it
+//! runs until it is stopped, or to the end.
 
 use crate::args::{Fidelity as Args, Format, Global};
 use crate::error::Failure;
@@ -262,10 +264,13 @@ fn table(
             Origin::Journal => format!("start-up times: those of {of}; for others {model}"),
             Origin::Given => format!("start-up model: {model}, seed {seed}; there are {of}"),
         })?;
-        print::line(&format!(
-            "decisions come {} after what asks for them, as half of the recorded ones did\n",
-            print::time(Span(found.decide_after_us))
-        ))?;
+        print::line(&match found.decide_after_us {
+            0 => "decisions come at once, as half of the recorded ones did\n".to_owned(),
+            us => format!(
+                "decisions come {} after what asks for them, as half of the recorded ones did\n",
+                print::time(Span(us))
+            ),
+        })?;
     }
     let mut table = print::columns(&["", "live", "model", "difference", "relative"]);
     for column in table.column_iter_mut().skip(1) {
@@ -348,6 +353,10 @@ fn table(
     }
     for note in &found.notes {
         print::line(&format!("\n{note}"))?;
+    }
+    if found.startup.origin == Origin::Fitted && found.startup.samples > 0 {
+        let model = &found.startup.model;
+        print::line(&format!("\nsimulate --startup {model} starts tasks as these hosts did"))?;
     }
     match out {
         Some(dir) => print::line(&format!("\nwrote {}", dir.join("fidelity.json").display())),

@@ -41,7 +41,7 @@ impl fmt::Display for Startup {
 impl Startup {
     /// The lognormal model that makes these start-up times most likely: its median is their geometric
     /// mean, its sigma the standard deviation of their logarithms (dividing by their number). Rounded to
-    /// a millisecond (to a microsecond below a second) and to thousandths, so that its text is all of it.
+    /// a millisecond (to a microsecond below 100 ms) and to thousandths, so that its text is all of it.
     /// Without samples [`Startup::None`], without spread [`Startup::Fixed`].
     pub fn fit(samples: impl Iterator<Item = Span>) -> Self {
         // As in `draw`: less than a microsecond is none.
@@ -54,8 +54,7 @@ impl Startup {
         let variance = logs.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / count;
         let sigma = (variance.sqrt() * 1e3).round() / 1e3;
         let median = Span::from_secs_f64(mean.exp());
-        let median =
-            if median.0 < 1_000_000 { median } else { Span((median.0 + 500) / 1000 * 1000) };
+        let median = if median.0 < 100_000 { median } else { Span((median.0 + 500) / 1000 * 1000) };
         match sigma > 0.0 {
             _ if median <= Span(1) => Self::None,
             true => Self::LogNormal { median, sigma },

@@ -196,7 +196,7 @@ fn rooms(talk: &mut Talk) -> Result<Vec<Room>, Failure> {
 fn watch(talk: &mut Talk, mine: BTreeSet<String>, global: &Global) -> Result<Watched, Failure> {
     let total = mine.len() as u64;
     let bar = Bar::tasks(total, global.quiet);
-    let mut seen = None;
+    let (mut seen, mut next) = (None, Moment::now());
     let mut ended = 0;
     let watched = loop {
         let status = match talk.ask(Request::Status) {
@@ -204,13 +204,16 @@ fn watch(talk: &mut Talk, mine: BTreeSet<String>, global: &Global) -> Result<Wat
             Ok(other) => break Err(strange(&other)),
             Err(failure) => break Err(failure),
         };
-        if seen != Some(status.records) {
+        if seen != Some(status.records) && Moment::now() >= next {
             seen = Some(status.records);
+            let began = Moment::now();
             let mut tasks = match talk.ask(Request::Tasks { ended: true }) {
                 Ok(Answer::Tasks(it)) => it,
                 Ok(other) => break Err(strange(&other)),
                 Err(failure) => break Err(failure),
             };
+            // Looking at many tasks must not keep the controller from placing them.
+            next = Moment::now() + began.elapsed() * 10;
             tasks.retain(|it| mine.contains(&it.task));
             let of = |state| show::standing(&tasks, state);
             ended = of(TaskState::Ended);

@@ -161,10 +161,10 @@ impl Changed {
             }
         };
         let cpu = cores(most(|it| it.cpu.0));
-        part(self.less_cpu, format!("clipped to the largest host's cpu ({cpu} cores)"));
-        part(self.more_cpu, format!("raised to {} cores, Docker's least", cores(CPU_MIN.0)));
+        part(self.less_cpu, format!("clipped to {cpu} cpu, all of the largest host"));
+        part(self.more_cpu, format!("raised to {} cpu, Docker's least", cores(CPU_MIN.0)));
         let memory = size(most(|it| it.memory.0));
-        part(self.less_memory, format!("clipped to the largest host's memory ({memory})"));
+        part(self.less_memory, format!("clipped to {memory}, all of the largest host"));
         part(self.more_memory, format!("raised to {}, Docker's least", size(MEMORY_MIN.0)));
         part(self.less_gpus, "without the GPUs that no host has".to_owned());
         part(self.no_disk, "without their disk, which they do not fill".to_owned());
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(
             got.notes,
             [
-                "tasks that ask for something else here: 1 of 3; 1 clipped to the largest host's cpu (2 cores)",
+                "tasks that ask for something else here: 1 of 3; 1 clipped to 2 cpu, all of the largest host",
                 "nodes of the trace: 1 (1 event); passed over, the hosts are the cluster",
             ]
         );

@@ -164,7 +164,11 @@ fn bad_apps_are_told_where_and_what_to_do() {
     let d = dir.path();
     let base = ["simulate", "--app", "shop.json", "--cluster"];
     let with = |more: &[&'static str]| [&base[..], more].concat();
-    refuses(d, &with(&["nodes.csv"]), &["service web never ends", "--until 10m"]);
+    refuses(
+        d,
+        &with(&["nodes.csv"]),
+        &["service web never ends", "[shop.json:9:32]", "--until 10m"],
+    );
     refuses(d, &base[..3], &["no nodes of its own", "--cluster uniform:3"]);
     refuses(
         d,
@@ -174,7 +178,7 @@ fn bad_apps_are_told_where_and_what_to_do() {
     refuses(
         d,
         &with(&["uniform:3,cpu=4,mem=4GiB", "--until", "1m"]),
-        &["names node \"n1\"", "there are"],
+        &["names node \"n1\"", "[shop.json:14:37]", "there are"],
     );
     refuses(d, &with(&["nodes.csv", "--trace", "x"]), &["--trace", "cannot be used with"]);
     refuses(d, &with(&["nodes.csv", "--oversized", "drop"]), &["for traces", "--oversized keep"]);

@@ -68,6 +68,7 @@ fn a_live_journal_that_tells_lies_is_found_out() {
     assert!(answer.err.contains("a controller is running on this state folder"), "{}", answer.err);
     assert!(answer.err.contains("end that controller first"), "{}", answer.err);
     drop(store);
+    assert_eq!(bayplan(dir.path(), &["fidelity", "forged"]).code, 1);
     let answer = bayplan(dir.path(), &["replay", "forged"]);
     assert_eq!(answer.code, 1, "{}{}", answer.out, answer.err);
     let text = answer.err.split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
@@ -207,6 +208,8 @@ fn the_fitted_model_can_be_given_again() {
     make(&dir.path().join("state"), ECS);
     let fitted = fidelity(dir.path(), &[]);
     let model = fitted["startup"]["model"].as_str().unwrap();
+    let table = succeed(dir.path(), &["fidelity", "state"]).out;
+    assert!(table.contains(&format!("simulate --startup {model} starts")), "{table}");
     assert!(model.starts_with("lognormal:median="), "{model}");
     let given = fidelity(dir.path(), &["--startup", model]);
     assert_eq!(given["metrics"], fitted["metrics"]);

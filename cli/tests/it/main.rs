@@ -6,6 +6,7 @@ mod binary;
 mod chaos;
 mod golden;
 mod house;
+mod live;
 mod live_replay;
 mod live_state;
 mod manners;
