@@ -115,7 +115,7 @@ fn a_trace_that_cannot_be_replayed_is_refused_first() {
         (&["builtin:small", "--for", "0"], &["--for is no time at all"]),
         (&["builtin:small", "--for", "long"], &["--for is \"long\""]),
         (&["builtin:smal"], &["small"]),
-        (&["tasks.csv"], &["tasks.csv:2", "mem_gib"]),
+        (&["tasks.csv"], &["tasks.csv:2", "memory is"]),
         (&["none"], &["none"]),
         (&["builtin:default"], &["too many for real hosts", "--limit N"]),
         (&[], &["<TRACE>"]),
