@@ -3,6 +3,8 @@
 mod app;
 mod binary;
 #[cfg(target_os = "linux")]
+mod both_worlds;
+#[cfg(target_os = "linux")]
 mod chaos;
 mod golden;
 mod house;
