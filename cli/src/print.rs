@@ -17,12 +17,20 @@ use std::io::{IsTerminal, Write};
 ///
 /// If standard output cannot be written.
 pub fn text(text: &str) -> Result<(), Failure> {
+    reaches(text).map(drop)
+}
+
+/// As [`text`], for commands that print until they are stopped: `false` if nobody reads any longer.
+///
+/// # Errors
+///
+/// As [`text`].
+pub fn reaches(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot print: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(format!("cannot print: {error}"))),
     }
 }
 

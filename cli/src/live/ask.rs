@@ -152,9 +152,12 @@ fn events(last: u32, follow: bool, place: &Place, global: &Global) -> Result<(),
     let mut next = 1;
     while !STOP.load(Ordering::Relaxed) {
         for it in &found {
-            match global.format {
-                Format::Json => print::line(&compact(it)?)?,
-                Format::Table | Format::Csv => print::text(&show::event(it))?,
+            let line = match global.format {
+                Format::Json => compact(it)? + "\n",
+                Format::Table | Format::Csv => show::event(it),
+            };
+            if !print::reaches(&line)? {
+                return Ok(());
             }
             next = it.number + 1;
         }

@@ -8,8 +8,9 @@ use super::show;
 use crate::args::{Format, Global};
 use crate::error::Failure;
 use crate::print;
+use crate::progress::Bar;
 use crate::runner::STOP;
-use runtime::control::{Answer, Request};
+use runtime::control::{Answer, Removed, Request};
 use runtime::controller::{self, ControllerError, Notice};
 use runtime::store::StoreError;
 use serde_json::json;
@@ -164,11 +165,19 @@ impl<'a> Teller<'a> {
 ///
 /// If there is no cluster; with exit code 1, if it is not known that nothing is left.
 pub fn down(place: &Place, global: &Global) -> Result<(), Failure> {
+    let bar = Bar::spinner("removing everything from all hosts", global.quiet);
+    let removed = remove(place);
+    bar.clear();
+    tell_removed(removed?, place, global)
+}
+
+/// What was removed, by host.
+fn remove(place: &Place) -> Result<Vec<Removed>, Failure> {
     if let Some(mut talk) = Talk::try_open(place) {
         return match talk.ask(Request::Down)? {
             Answer::Down(hosts) => {
                 place.wait_until_free();
-                tell_removed(hosts, place, global)
+                Ok(hosts)
             }
             other => Err(strange(&other)),
         };
@@ -190,10 +199,9 @@ pub fn down(place: &Place, global: &Global) -> Result<(), Failure> {
         },
     )
     .map_err(|it| controller_failure(&it, place))?;
-    match removed.take() {
-        Some(hosts) => tell_removed(hosts, place, global),
-        None => Err(Failure::new("interrupted before everything was removed")
+    removed.take().ok_or_else(|| {
+        Failure::new("interrupted before everything was removed")
             .help(format!("run `bayplan live down{}` again", place.flag))
-            .interrupted()),
-    }
+            .interrupted()
+    })
 }
