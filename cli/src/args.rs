@@ -201,8 +201,8 @@ pub struct Fidelity {
     /// The state folder of a live cluster, or a journal that `--record-journal` wrote
     #[arg(value_name = "STATE_DIR|JOURNAL")]
     pub state: PathBuf,
-    /// Start-up times: 0, 2s, lognormal:median=2s,sigma=0.5, or `journal` for those that were recorded
-    /// [default: a lognormal fitted to those]
+    /// Start-up times: 0, 2s, lognormal:median=2s,sigma=0.5, or `journal` for those that were recorded, with
+    /// their decisions' moments [default: a lognormal fitted to those]
     #[arg(long, value_name = "MODEL")]
     pub startup: Option<String>,
     /// Folder for fidelity.json and fidelity.csv

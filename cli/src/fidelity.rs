@@ -3,6 +3,8 @@
 //! What came from outside is the journal's: definitions, nodes, submits, cancels, services, contact with
 //! nodes, and how long each task ran. Placements are decided anew under the recorded policy; start-up times
 //! come from a model, and decisions come as long after what asks for them as half of the recorded ones did.
+//! With the journal's own start-up times decisions come when they did: then nothing should differ, but for
+//! what is left out.
 //! What still ran when it was stopped, or when the recording ended, has no known run time: in the model it
 //! runs until it is stopped, or to the end.
 
@@ -36,7 +38,7 @@ struct Found {
     fingerprint: String,
     startup: Model,
     /// Half of the recorded decisions came this long, or less, after what asked for them; all of the
-    /// model's do.
+    /// model's do, unless its start-ups are the journal's: then its decisions are, too.
     decide_after_us: u64,
     /// Whether every placement and every number is the same.
     exact: bool,
@@ -107,7 +109,7 @@ pub fn fidelity(args: &Args, global: &Global) -> Result<(), Failure> {
         policy: recording.header.policy.clone(),
         seed: recording.header.seed,
         records: verified.records,
-        decisions: verified.decisions,
+        decisions: verified.decided.len() as u64,
         end_us: end.0,
         fingerprint: verified.fingerprint,
         startup: Model { model: startup.to_string(), origin, samples, seed: global.seed },
@@ -147,9 +149,12 @@ fn simulate(
         ..Config::default()
     };
     verified.what_if.inform(&mut config);
-    if origin != Origin::Journal {
-        config.known_startups.clear();
-        config.startups_at_least.clear();
+    match origin {
+        Origin::Journal => config.known_decisions = verified.decided.clone(),
+        Origin::Fitted | Origin::Given => {
+            config.known_startups.clear();
+            config.startups_at_least.clear();
+        }
     }
     let collector = CollectorConfig { horizon: header.until, ..CollectorConfig::default() };
     let mut watching = Watching { collector: Collector::new(collector), story: Story::default() };
@@ -265,6 +270,9 @@ fn table(
             Origin::Given => format!("start-up model: {model}, seed {seed}; there are {of}"),
         })?;
         print::line(&match found.decide_after_us {
+            _ if startup.origin == Origin::Journal => {
+                "decisions come when the recorded ones did\n".to_owned()
+            }
             0 => "decisions come at once, as half of the recorded ones did\n".to_owned(),
             us => format!(
                 "decisions come {} after what asks for them, as half of the recorded ones did\n",

@@ -36,14 +36,14 @@ enum Kept {
 pub struct Verified {
     /// Number of records.
     pub records: u64,
-    /// How many of them asked for decisions.
-    pub decisions: u64,
     /// The hash over all records.
     pub fingerprint: String,
     /// Its numbers.
     pub report: RunReport,
     /// What would have come under any policy.
     pub what_if: Counterfactual,
+    /// When its decisions were made.
+    pub decided: Vec<Instant>,
     /// Half of its decisions came this long, or less, after the first event that asked for one.
     pub decide_after: Span,
     /// The last moment of the run.
@@ -175,7 +175,7 @@ impl Recording {
         let collector = Collector::new(config);
         let watching = Watching { collector, collecting: Collecting::default(), more };
         let mut verifier = Verifier::new(manager, watching);
-        let (mut now, mut decisions) = (Instant::ZERO, 0);
+        let (mut now, mut decided) = (Instant::ZERO, Vec::new());
         let (mut asked, mut delays): (Option<Instant>, Vec<Span>) = (None, Vec::new());
         let mark = self.each(|bytes, record| {
             now = record.at;
@@ -183,7 +183,7 @@ impl Recording {
             verifier.observer().collecting.input(record.at, &record.input);
             verifier.feed(record).map_err(|it| self.differs(&it))?;
             if is_decision {
-                decisions += 1;
+                decided.push(now);
                 delays.extend(asked.take().map(|it| now.since(it)));
             } else if asked.is_none() && verifier.manager().wants_decision(now) {
                 asked = Some(now);
@@ -220,7 +220,7 @@ impl Recording {
         Ok(Verified {
             decide_after: delays.get(delays.len() / 2).copied().unwrap_or(Span::ZERO),
             records,
-            decisions,
+            decided,
             fingerprint: fingerprint.to_string(),
             report: watching.collector.finish(end, &state),
             what_if: watching.collecting.finish(),

@@ -37,7 +37,8 @@ pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
     let recording = Recording::open(&args.journal)?;
     let policy = recording.header.policy.clone();
     let verified = recording.verify(&mut ())?;
-    let Verified { records, decisions, end, was_stopped, .. } = verified;
+    let Verified { records, end, was_stopped, .. } = verified;
+    let decisions = verified.decided.len() as u64;
     let fingerprint = verified.fingerprint.clone();
     if global.format == Format::Json && args.policies.is_empty() {
         let end_us = end.0;

@@ -42,6 +42,9 @@ pub struct Config {
     /// How long after the first event that asks for one a decision is made, as live controllers gather
     /// events; zero decides at the end of every instant.
     pub decide_after: Span,
+    /// Moments of decisions known from elsewhere (a journal): if there are any, decisions are made then and
+    /// at no other time.
+    pub known_decisions: Vec<Instant>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// When the run stops. Without it, it goes on until nothing more can happen.
@@ -284,6 +287,9 @@ pub fn run(
         let rank = if is_first { Rank::FirstFault } else { Rank::NodeDown };
         world.schedule(scripted.at, rank, Todo::Script { number, begins: true });
     }
+    for &at in &config.known_decisions {
+        world.schedule(at, Rank::Timer, Todo::Decide);
+    }
     world.run(stream)
 }
 
@@ -437,8 +443,10 @@ impl World<'_> {
                 }
                 return Ok(());
             }
-            if self.config.decide_after > Span::ZERO && self.gathers != Gathers::Due {
-                if self.gathers == Gathers::No {
+            let is_known = !self.config.known_decisions.is_empty();
+            let is_gathered = is_known || self.config.decide_after > Span::ZERO;
+            if is_gathered && self.gathers != Gathers::Due {
+                if self.gathers == Gathers::No && !is_known {
                     self.gathers = Gathers::Yes;
                     self.schedule(now + self.config.decide_after, Rank::Timer, Todo::Decide);
                 }

@@ -1,4 +1,6 @@
-//! One app file, one policy, two worlds: what a simulation places where, real hosts are given too.
+//! One app file, one policy, two worlds: what a simulation places where, real hosts are given too. And a trace on
+//! real hosts, whose journal is replayed to the byte and measured against the simulator.
+#![expect(clippy::print_stdout, reason = "what was measured is for people")]
 
 use crate::binary::{column, put, succeed};
 use crate::room::{Room, unfit};
@@ -93,4 +95,38 @@ fn live(dir: &Path, room: &Room, policy: &str) -> BTreeMap<String, String> {
     succeed(dir, &["live", "down", "--state", state.to_str().unwrap()]);
     controller.wait().unwrap();
     placed
+}
+
+/// 40 tasks, or as many as `BAYPLAN_REPLAY_TASKS` says; a container starts every quarter of a second.
+#[test]
+fn a_trace_runs_on_real_hosts() {
+    if unfit().is_some() {
+        return;
+    }
+    let count: u64 =
+        std::env::var("BAYPLAN_REPLAY_TASKS").ok().and_then(|it| it.parse().ok()).unwrap_or(40);
+    let mut trace = "id,arrival_s,cpu_cores,mem_gib,duration_s\n".to_owned();
+    for it in 0..count {
+        // Small primes instead of chance: sizes and lengths differ, and the hosts are never full for long.
+        let (arrival, cpu) = (it * 5, [2, 3, 5, 7][it as usize % 4]);
+        let (memory, lasts) = (1 + it % 3, 20 + it * 37 % 41);
+        trace += &format!("j{it},{arrival},0.0{cpu},0.0{memory},{lasts}\n");
+    }
+    let room = Room::raise(3);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    put(dir, "tasks.csv", trace);
+    let hosts = room.testbed.hosts_file();
+    let hosts = hosts.to_str().unwrap();
+    let began = Instant::now();
+    let told = succeed(
+        dir,
+        &["live", "replay", "tasks.csv", "--speed", "20", "--hosts", hosts, "--state", "s"],
+    );
+    println!("{}(in {:.1} s)", told.out, began.elapsed().as_secs_f64());
+    assert!(told.out.contains(&format!("{count} tasks ended: {count} finished")), "{}", told.out);
+    println!("{}", succeed(dir, &["replay", "s"]).out);
+    println!("{}", succeed(dir, &["fidelity", "s"]).out);
+    succeed(dir, &["live", "down", "--state", "s"]);
+    room.lower();
 }

@@ -22,6 +22,8 @@ pub(crate) struct Ways {
     pub(crate) policy: &'static str,
     /// From an event to the decision on it.
     pub(crate) batching: Span,
+    /// How much longer that takes now and then.
+    pub(crate) jitter: Span,
 }
 
 enum Todo {
@@ -92,8 +94,13 @@ impl World {
                     self.manager.handle(at, event, &mut actions);
                     self.settle(at, actions, false);
                     if self.manager.wants_decision(at) && self.decides_at.is_none() {
-                        self.decides_at = Some(at + self.ways.batching);
-                        self.add(at + self.ways.batching, Todo::Decide);
+                        let jitter = match self.ways.jitter {
+                            Span::ZERO => Span::ZERO,
+                            Span(us) => Span(at.0 * 7919 % us),
+                        };
+                        let decides = at + self.ways.batching + jitter;
+                        self.decides_at = Some(decides);
+                        self.add(decides, Todo::Decide);
                     }
                 }
                 Todo::Decide => {
