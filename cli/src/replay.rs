@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::output::{self, Folder, command_line};
 use crate::recording::{Recording, Verified};
 use crate::{plan, print};
-use cluster::units::Instant;
+use cluster::units::{Instant, Span};
 use reports::collector::{Collector, CollectorConfig};
 use reports::comparison::{Comparison, RunKey};
 use reports::manifest::{Manifest, RunFingerprint, RunTiming, Setting, Timings, TraceInfo};
@@ -114,6 +114,12 @@ fn counterfactual(
     let mut warnings = notes(&what_if);
     if recording.is_live() {
         warnings.push(format!("Start-up times that the journal does not know are {startup}."));
+        if decide_after > Span::ZERO {
+            warnings.push(format!(
+                "Decisions come {} after what asks for them, as half of the recorded ones did.",
+                print::time(decide_after)
+            ));
+        }
     }
     if was_stopped {
         warnings.push("The recorded run was interrupted; all runs end where it did.".to_owned());

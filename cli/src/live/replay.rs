@@ -147,11 +147,11 @@ impl Drive<'_> {
             self.say("this trace was begun before: going on with it")?;
         } else {
             notes.iter().try_for_each(|it| self.say(it))?;
-            self.say(&format!(
-                "{} over {last}, on {}",
-                show::count(tasks, "task"),
-                show::count(rooms.len() as u64, "host")
-            ))?;
+            let when =
+                if last == Span::ZERO { "at once".to_owned() } else { format!("over {last}") };
+            let (tasks, hosts) =
+                (show::count(tasks, "task"), show::count(rooms.len() as u64, "host"));
+            self.say(&format!("{tasks} {when}, on {hosts}"))?;
         }
         watch(talk, applied.tasks.into_iter().collect(), self.global)
     }

@@ -350,6 +350,43 @@ fn faults_that_name_nothing_say_what_there_is() {
 }
 
 #[test]
+fn events_are_gathered_for_a_decision() {
+    let arrivals = || {
+        vec![
+            node(0, "a", cores(2), 0),
+            definition(0, Demand { amounts: cores(1), ..Demand::default() }),
+            task(0, s(1), 0, Some(Span::from_secs(3))),
+            task(1, Instant(1_500_000), 0, Some(Span::from_secs(3))),
+        ]
+    };
+    let config = Config { decide_after: Span::from_secs(1), ..Config::default() };
+    insta::assert_snapshot!(story(&config, arrivals()), @r"
+        0s n0 joins: n0
+        0s d0 put: d0
+        1s t0 submitted
+        1.5s t1 submitted
+        2s decide   start t0 on n0, start t1 on n0
+        2s t0 started
+        2s t1 started
+        5s t0 exits 0
+        5s t1 exits 0
+    ");
+    let config = Config { known_decisions: vec![Instant(1_250_000), s(4)], ..Config::default() };
+    insta::assert_snapshot!(story(&config, arrivals()), @r"
+        0s n0 joins: n0
+        0s d0 put: d0
+        1s t0 submitted
+        1.25s decide   start t0 on n0
+        1.25s t0 started
+        1.5s t1 submitted
+        4s decide   start t1 on n0
+        4s t1 started
+        4.25s t0 exits 0
+        7s t1 exits 0
+    ");
+}
+
+#[test]
 fn services_are_kept_alive_in_the_simulated_world_too() {
     let spec = ServiceSpec {
         name: "web".into(),
