@@ -15,7 +15,7 @@ use crate::{plan, print};
 use cluster::event::{Action, Event, Report};
 use cluster::ids::TaskId;
 use cluster::journal::{Input, Record};
-use cluster::units::{Instant, Span};
+use cluster::units::{Bytes, Instant, MilliCpu, Span};
 use runtime::control::{Answer, NodeState, NodeView, Request, TaskState, TaskView};
 use runtime::controller::{self, Notice};
 use runtime::store::StoreReader;
@@ -43,7 +43,9 @@ struct Outcome {
     tasks: u64,
     /// How many of them ended, by how.
     ended: BTreeMap<String, u64>,
-    /// From submitted to placed, over those that were placed.
+    /// Those that were never placed.
+    never_placed: Option<u64>,
+    /// From submitted to first placed; to the end, for those that never were.
     mean_wait_us: Option<u64>,
     /// From placed to running, over those that ran.
     mean_startup_us: Option<u64>,
@@ -135,7 +137,8 @@ impl Drive<'_> {
 
     /// Hands the trace to a controller and waits until all of its tasks have ended.
     fn drive(&self, talk: &mut Talk) -> Result<Watched, Failure> {
-        let rooms = rooms(talk)?;
+        let (rooms, missing) = rooms(talk)?;
+        missing.iter().try_for_each(|it| self.say(&format!("begun without {it}")))?;
         let Replayable { plan, tasks, last, notes } =
             replayable(self.workload, &rooms, self.wanted);
         let request = Request::Apply { plan, once: Some(self.digest.to_owned()) };
@@ -147,8 +150,11 @@ impl Drive<'_> {
             self.say("this trace was begun before: going on with it")?;
         } else {
             notes.iter().try_for_each(|it| self.say(it))?;
-            let when =
-                if last == Span::ZERO { "at once".to_owned() } else { format!("over {last}") };
+            let when = if last == Span::ZERO {
+                "at once".to_owned()
+            } else {
+                format!("over {}", print::time(last))
+            };
             let (tasks, hosts) =
                 (show::count(tasks, "task"), show::count(rooms.len() as u64, "host"));
             self.say(&format!("{tasks} {when}, on {hosts}"))?;
@@ -157,36 +163,33 @@ impl Drive<'_> {
     }
 }
 
-/// What hosts offer, once they were reached.
-fn rooms(talk: &mut Talk) -> Result<Vec<Room>, Failure> {
+/// What hosts offer, once they were reached; and those that were not, with the reason.
+fn rooms(talk: &mut Talk) -> Result<(Vec<Room>, Vec<String>), Failure> {
     let began = Moment::now();
     loop {
         let nodes = match talk.ask(Request::Nodes)? {
             Answer::Nodes(it) => it,
             other => return Err(strange(&other)),
         };
-        let is_there = |it: &&NodeView| !matches!(it.state, NodeState::Unknown | NodeState::Lost);
-        let there: Vec<Room> = nodes
-            .iter()
-            .filter(is_there)
-            .map(|it| Room {
-                cpu: cluster::units::MilliCpu(it.cpu_milli),
-                memory: cluster::units::Bytes(it.memory_bytes),
-                gpus: it.gpus,
-            })
-            .collect();
-        if !nodes.is_empty() && there.len() == nodes.len() {
-            return Ok(there);
+        let is_there = |it: &NodeView| !matches!(it.state, NodeState::Unknown | NodeState::Lost);
+        let (there, missing): (Vec<NodeView>, Vec<NodeView>) =
+            nodes.into_iter().partition(is_there);
+        let is_late = began.elapsed() >= HOSTS_WAIT || STOP.load(Ordering::Relaxed);
+        let missing: Vec<String> =
+            missing.iter().map(|it| format!("{}: {}", it.node, it.reason)).collect();
+        if is_late && there.is_empty() {
+            return Err(Failure::new(format!("no host can be reached: {}", missing.join("; ")))
+                .help(
+                    "check that the addresses in hosts.toml are right and that Docker runs there",
+                ));
         }
-        if began.elapsed() >= HOSTS_WAIT || STOP.load(Ordering::Relaxed) {
-            if !there.is_empty() {
-                return Ok(there);
-            }
-            let why: Vec<String> =
-                nodes.iter().map(|it| format!("{}: {}", it.node, it.reason)).collect();
-            return Err(Failure::new(format!("no host can be reached: {}", why.join("; "))).help(
-                "check that the addresses in hosts.toml are right and that Docker runs there",
-            ));
+        if is_late || missing.is_empty() {
+            let room = |it: &NodeView| Room {
+                cpu: MilliCpu(it.cpu_milli),
+                memory: Bytes(it.memory_bytes),
+                gpus: it.gpus,
+            };
+            return Ok((there.iter().map(room).collect(), missing));
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -342,6 +345,7 @@ fn by_one_of_our_own(drive: &Drive<'_>, args: &Replay, place: &Place) -> Result<
 #[derive(Debug, Default)]
 struct Times {
     wait_us: Vec<u64>,
+    never_placed: u64,
     startup_us: Vec<u64>,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -384,7 +388,14 @@ fn times(place: &Place, tasks: &[TaskView]) -> Result<Times, Failure> {
             }
         }
     }
-    times.last = tasks.iter().map(|it| Instant(it.since_us)).max();
+    for it in tasks {
+        let end = Instant(it.since_us);
+        times.last = times.last.max(Some(end));
+        if let Some(before) = it.task.parse().ok().and_then(|it: TaskId| submitted.remove(&it)) {
+            times.wait_us.push(end.since(before).0);
+            times.never_placed += 1;
+        }
+    }
     Ok(times)
 }
 
@@ -400,11 +411,13 @@ fn outcome(workload: &Workload, tasks: &[TaskView], times: Option<Times>) -> Out
         let how = if is_fine { "finished" } else { &*it.reason };
         *ended.entry(how.to_owned()).or_default() += 1;
     }
+    let never_placed = times.as_ref().map(|it| it.never_placed);
     let times = times.unwrap_or_default();
     let makespan = times.last.zip(times.first).map(|(last, first)| last.since(first).0);
     Outcome {
         tasks: (tasks.len()).min(workload.task_count()) as u64,
         ended,
+        never_placed,
         mean_wait_us: mean(&times.wait_us),
         mean_startup_us: mean(&times.startup_us),
         makespan_us: makespan,
@@ -419,6 +432,9 @@ fn tell(outcome: &Outcome, drive: &Drive<'_>, place: &Place) -> Result<(), Failu
     ended.sort_by_key(|it| std::cmp::Reverse(it.1));
     let ended: Vec<String> = ended.iter().map(|(how, count)| format!("{count} {how}")).collect();
     let mut line = format!("{} ended: {}", show::count(outcome.tasks, "task"), ended.join(", "));
+    if let Some(count @ 1..) = outcome.never_placed {
+        line.push_str(&format!("\nnever placed {count}"));
+    }
     for (name, value) in [
         ("mean wait", outcome.mean_wait_us),
         ("mean start-up", outcome.mean_startup_us),

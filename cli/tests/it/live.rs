@@ -404,6 +404,7 @@ mod on_linux {
         let again = succeed(dir, &with(&["--format", "json"]));
         let again: Value = serde_json::from_str(&again.out).unwrap();
         assert_eq!(again["outcome"]["ended"]["finished"], 3, "what is done is not done again");
+        assert_eq!(again["outcome"]["never_placed"], 0, "{again}");
         assert!(again["outcome"]["mean_startup_us"].as_u64().unwrap() > 10_000, "{again}");
         let verified = succeed(dir, &["replay", "s"]);
         assert!(verified.out.contains("every action of best-fit"), "{}", verified.out);
