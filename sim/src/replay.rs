@@ -106,6 +106,9 @@ pub struct Counterfactual {
     pub startups: BTreeMap<(TaskId, u32), Span>,
     /// What attempts took at least that were still starting when they were stopped, or at the end.
     pub startups_at_least: BTreeMap<(TaskId, u32), Span>,
+    /// How long attempts had run, and would have gone on, that lost their node: those after them may have
+    /// been shorter.
+    pub runs_at_least: BTreeMap<(TaskId, u32), Span>,
     /// Run times of replicas that ended by themselves. Those that were stopped have none: how long they
     /// would have run is not known.
     pub replica_lifetimes: BTreeMap<TaskId, Span>,
@@ -138,6 +141,7 @@ impl Counterfactual {
     pub fn inform(&self, config: &mut Config) {
         config.known_startups = self.startups.clone();
         config.startups_at_least = self.startups_at_least.clone();
+        config.runs_at_least = self.runs_at_least.clone();
         config.replica_lifetimes = self.replica_lifetimes.clone();
         config.exit_codes = self.exit_codes.clone();
     }
@@ -267,6 +271,9 @@ impl Observer for Collecting {
                 Change::Interrupted { task, .. } => {
                     if let Some(attempt) = self.starting.remove(&task.task) {
                         self.cut(now, task.task, attempt);
+                    } else if let Some(started) = task.started {
+                        let least = now.since(started) + Span(1);
+                        self.it.runs_at_least.insert((task.task, task.attempts), least);
                     }
                 }
                 Change::Started { task, .. } => {

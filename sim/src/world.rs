@@ -33,6 +33,9 @@ pub struct Config {
     /// What single attempts take at least, where no more is known: they were still starting when they were
     /// stopped, or when the journal ended.
     pub startups_at_least: BTreeMap<(TaskId, u32), Span>,
+    /// How long single attempts run at least, however long their tasks do: they ran so long when they lost
+    /// their node.
+    pub runs_at_least: BTreeMap<(TaskId, u32), Span>,
     /// How long tasks of services run once started, by service; the others run until they are stopped.
     pub service_lifetimes: BTreeMap<GroupId, Span>,
     /// How long single tasks of services run, known from elsewhere (a journal); they go before the others.
@@ -646,6 +649,8 @@ impl World<'_> {
             life.lifetime
         });
         if let Some(Some(lifetime)) = lifetime {
+            let least = self.config.runs_at_least.get(&(task, attempt)).copied();
+            let lifetime = lifetime.max(least.unwrap_or(Span::ZERO));
             self.schedule(now + lifetime, Rank::Exit, Todo::Exit { task, attempt });
         }
     }

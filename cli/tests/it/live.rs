@@ -393,7 +393,7 @@ mod on_linux {
         for want in [
             "1 clipped to ",
             "1 raised to 6MiB",
-            "4 tasks over 1s, on 2 hosts",
+            "4 tasks over 1.00 s, on 2 hosts",
             "4 tasks ended: 3 finished, 1 cancelled",
             "mean wait ",
             "mean start-up ",

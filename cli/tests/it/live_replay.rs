@@ -1,13 +1,19 @@
 //! `bayplan replay` and `bayplan fidelity` of live state folders.
 
 use crate::binary::{bayplan, column, succeed};
-use crate::live_state::{Ways, make};
+use crate::live_state::{Trouble, Ways, make};
 use cluster::event::Action;
 use cluster::journal::{Input, Record};
 use cluster::units::Span;
 use runtime::store::{Batch, Entry, Store, StoreReader};
 
-const ECS: Ways = Ways { seed: 3, policy: "ecs", batching: Span(40_000), jitter: Span::ZERO };
+const ECS: Ways = Ways {
+    seed: 3,
+    policy: "ecs",
+    batching: Span(40_000),
+    jitter: Span::ZERO,
+    trouble: Trouble::Little,
+};
 
 #[test]
 fn a_live_journal_is_verified_and_asked_what_if() {
@@ -91,9 +97,10 @@ fn with_the_recorded_start_ups_the_model_is_exact() {
     for seed in 0..6 {
         let policy = ["ecs", "ecs:binpack(memory)", "power-of-d"][seed as usize % 3];
         let batching = Span(if seed < 3 { 0 } else { 40_000 });
+        let trouble = if seed % 2 == 0 { Trouble::Little } else { Trouble::Lost };
         let jitter = Span(if seed < 5 { 0 } else { 300_000 });
         let dir = tempfile::tempdir().unwrap();
-        make(&dir.path().join("state"), Ways { seed, policy, batching, jitter });
+        make(&dir.path().join("state"), Ways { seed, policy, batching, jitter, trouble });
         let found = fidelity(dir.path(), &["--startup", "journal"]);
         assert_eq!(found["divergence"], serde_json::Value::Null, "seed {seed}: {found:#}");
         let differ: Vec<&serde_json::Value> = found["metrics"]
@@ -107,6 +114,22 @@ fn with_the_recorded_start_ups_the_model_is_exact() {
         if jitter == Span::ZERO {
             assert_eq!(found["decide_after_us"], batching.0);
         }
+    }
+}
+
+#[test]
+fn what_follows_from_placements_is_left_out_and_said() {
+    for seed in 0..4 {
+        let dir = tempfile::tempdir().unwrap();
+        make(&dir.path().join("state"), Ways { seed, trouble: Trouble::All, ..ECS });
+        let found = fidelity(dir.path(), &["--startup", "journal"]);
+        let notes = found["notes"].to_string();
+        for want in ["failed starts", "of health", "of taken host ports"] {
+            assert!(notes.contains(want), "seed {seed}: {notes}");
+        }
+        assert_eq!(found["exact"], false);
+        assert!(found["divergence"]["what"].is_string(), "seed {seed}: {found:#}");
+        succeed(dir.path(), &["replay", "state", "-p", "worst-fit", "--out", "w"]);
     }
 }
 

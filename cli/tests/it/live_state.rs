@@ -3,7 +3,9 @@
 
 use cluster::chance::{Chance, Purpose};
 use cluster::demand::{Amounts, Demand, TaskDefinition};
-use cluster::event::{Action, Event, NodeEvent, NodeReport, OnLoss, Report, Submission, TaskKind};
+use cluster::event::{
+    Action, Event, NodeEvent, NodeReport, OnLoss, Report, StartFailure, Submission, TaskKind,
+};
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::manager::Manager;
 use cluster::nodes::{NodeCapacity, NodeSpec};
@@ -24,6 +26,19 @@ pub(crate) struct Ways {
     pub(crate) batching: Span,
     /// How much longer that takes now and then.
     pub(crate) jitter: Span,
+    /// What goes wrong.
+    pub(crate) trouble: Trouble,
+}
+
+/// What goes wrong on the nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// One is out of reach for a moment.
+    Little,
+    /// One is out of reach until it counts as lost.
+    Lost,
+    /// As that; starts fail, ports are taken, tasks are unhealthy, or end before they are seen to run.
+    All,
 }
 
 enum Todo {
@@ -69,6 +84,21 @@ impl World {
                     let starts = now + self.chance(task, attempt, from, to);
                     let report =
                         |report| Todo::Event(Event::TaskReported { task, attempt, report });
+                    if self.ways.trouble == Trouble::All {
+                        match task.0 % 11 {
+                            3 => {
+                                let why = StartFailure::Port;
+                                self.add(starts, report(Report::Failed { why }));
+                                continue;
+                            }
+                            5 => {
+                                self.add(starts, report(Report::Exited { code: 127 }));
+                                continue;
+                            }
+                            7 => self.add(starts + Span(2_000_000), report(Report::Unhealthy)),
+                            _ => {}
+                        }
+                    }
                     self.add(starts, report(Report::Started));
                     if !task.is_replica() || task.0.is_multiple_of(3) {
                         let (from, to) = (Span(4_000_000), Span(21_000_000));
@@ -194,6 +224,10 @@ pub(crate) fn make(dir: &Path, ways: Ways) {
     world.add(ms(40_001), Todo::Event(Event::Node { node, event }));
     world.add(ms(55_009), said(1, NodeReport::Activated));
     world.add(ms(80_007), said(2, NodeReport::Unreachable));
-    world.add(ms(84_013), said(2, NodeReport::Reachable));
+    let back = if ways.trouble == Trouble::Little { 84_013 } else { 125_013 };
+    world.add(ms(back), said(2, NodeReport::Reachable));
+    if ways.trouble == Trouble::All {
+        world.add(ms(30_019), said(0, NodeReport::PortsTaken(Vec::new())));
+    }
     world.run(ms(180_000));
 }

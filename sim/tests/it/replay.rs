@@ -165,6 +165,54 @@ fn a_counterfactual_of_services_is_the_run_itself() {
     }
 }
 
+/// A journal made by hand: what happens at which second, with a decision after each.
+fn by_hand(events: Vec<(u64, Event)>) -> Vec<Record> {
+    let mut manager = Manager::new(Default::default(), Box::new(FirstFit));
+    let mut records = Vec::new();
+    for (secs, event) in events {
+        let now = Instant::from_secs(secs);
+        manager.handle(now, event, &mut Vec::new());
+        records.push(Record::from_bytes(manager.last_record()).unwrap());
+        if manager.wants_decision(now) {
+            manager.decide(now, &mut Vec::new());
+            records.push(Record::from_bytes(manager.last_record()).unwrap());
+        }
+    }
+    records
+}
+
+#[test]
+fn an_attempt_that_lost_its_node_was_longer_than_the_one_after_it() {
+    let event = |arrival: Arrival| match arrival.what {
+        What::Definition { definition, spec } => Event::DefinitionPut { definition, spec },
+        What::Node { node, event } => Event::Node { node, event },
+        What::Task(task) => Event::TaskSubmitted(task.submission),
+        What::Told(event) => event,
+    };
+    let report = |attempt, report| Event::TaskReported { task: TaskId(0), attempt, report };
+    let lost = |node, event| Event::Node { node: NodeId(node), event };
+    let records = by_hand(vec![
+        (0, event(node(0, "a", cores(3), 0))),
+        (0, event(node(1, "b", cores(3), 0))),
+        (0, event(definition(0, Demand { amounts: cores(1), ..Demand::default() }))),
+        (1, event(task(0, Instant::ZERO, 0, None))),
+        (2, report(1, Report::Started)),
+        (12, lost(0, NodeEvent::Lost)),
+        (14, report(2, Report::Started)),
+        (17, report(2, Report::Exited { code: 0 })),
+    ]);
+    let text = |records: &[Record]| records.iter().map(|it| format!("{it}\n")).collect::<String>();
+    let recorded = text(&records);
+    assert!(recorded.contains("12s decide   start t0 on n1 #2"), "{recorded}");
+    let what_if = collected(records);
+    let mut config = Config { until: Some(what_if.end), ..Config::default() };
+    what_if.inform(&mut config);
+    let mut keep = Keep(Vec::new());
+    let mut stream = what_if.arrivals.into_iter();
+    run(&config, &mut stream, Box::new(FirstFit), &mut (), &mut keep).unwrap();
+    assert_eq!(text(&keep.0), recorded);
+}
+
 #[test]
 fn what_follows_from_placements_is_left_out_and_counted() {
     let arrivals = [
