@@ -1,6 +1,11 @@
 //! Amazon ECS: placement strategies in a chain, each of which decides between the nodes that the ones
 //! before it left tied.
 //!
+//! This file is the strategy that simulations use, on the columns of the `cluster` crate. Beside it stands all
+//! that ECS decides when it places a task, on instances of its own: [`place`] asks the [`filter`]s (of which
+//! `memberOf` speaks the [`query`] language) and then the [`strategy`] chain; [`call`] is RunTask and StartTask;
+//! [`size`], [`memory`], [`cgroup`], [`host`] and [`register`] keep the books.
+//!
 //! Source: Amazon ECS Developer Guide, "Amazon ECS task placement strategies" and "Service scheduler
 //! concepts"; the API's `PlacementStrategy`. In short:
 //!
@@ -22,6 +27,21 @@
 //!
 //! Cost: one pass over the nodes, and one over the nodes that run tasks of the group; for tasks without a
 //! group and an attribute other than the zone, one more over all nodes.
+
+pub mod call;
+pub mod cgroup;
+pub mod constraint;
+pub mod explain;
+pub mod filter;
+pub mod group;
+pub mod host;
+pub mod instance;
+pub mod memory;
+pub mod place;
+pub mod query;
+pub mod register;
+pub mod size;
+pub mod strategy;
 
 use crate::card::{Card, Parameter};
 use crate::policy::{Arguments, Plan, PolicyError};
