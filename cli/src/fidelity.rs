@@ -11,7 +11,7 @@
 use crate::args::{Fidelity as Args, Format, Global};
 use crate::error::Failure;
 use crate::output::{Folder, MANIFEST, command_line, write_json};
-use crate::recording::{Recording, Verified};
+use crate::recording::{Gathered, Gathering, Recording};
 use crate::replay::notes;
 use crate::{plan, print};
 use cluster::units::{Instant, Span};
@@ -85,35 +85,36 @@ pub fn fidelity(args: &Args, global: &Global) -> Result<(), Failure> {
     let folder = args.out.as_deref().map(|dir| Folder::prepare(dir, args.force)).transpose()?;
     let recording = Recording::open(&args.state)?;
     let mut story = Story::default();
-    let verified = recording.verify(&mut story)?;
-    let samples = verified.what_if.startups.len();
-    let fitted = Startup::fit(verified.what_if.startups.values().copied());
+    let mut gathering = Gathering::default();
+    let verified = recording.verify(Some(&mut gathering), &mut story)?;
+    let gathered = gathering.finish();
+    let samples = gathered.what_if.startups.len();
+    let fitted = Startup::fit(gathered.what_if.startups.values().copied());
     let (startup, origin) = match given {
         None => (fitted, Origin::Fitted),
         Some(None) => (fitted, Origin::Journal),
         Some(Some(model)) => (model, Origin::Given),
     };
-    let (outcome, model) = simulate(&recording, &verified, startup, origin, global.seed)?;
-    let mut notes = notes(&verified.what_if);
-    notes.retain(|it| !it.starts_with("Counterfactual"));
+    let model = Model { model: startup.to_string(), origin, samples, seed: global.seed };
+    let (outcome, side) = simulate(&recording, verified.end, &gathered, startup, &model)?;
+    let mut notes = notes(&gathered.what_if);
     if samples == 0 {
         notes.push(
             "No start was recorded: the model's tasks run as soon as they are placed.".into(),
         );
     }
-    let (end, decide_after) = (verified.end, verified.decide_after);
     let live = Side { report: verified.report, story };
-    let fidelity = Fidelity::new(&live, &model);
+    let fidelity = Fidelity::new(&live, &side);
     let found = Found {
         recording: args.state.display().to_string(),
         policy: recording.header.policy.clone(),
         seed: recording.header.seed,
         records: verified.records,
-        decisions: verified.decided.len() as u64,
-        end_us: end.0,
+        decisions: verified.decisions,
+        end_us: verified.end.0,
         fingerprint: verified.fingerprint,
-        startup: Model { model: startup.to_string(), origin, samples, seed: global.seed },
-        decide_after_us: decide_after.0,
+        startup: model,
+        decide_after_us: gathered.decide_after.0,
         exact: fidelity.is_exact(),
         notes,
         fidelity,
@@ -133,24 +134,24 @@ pub fn fidelity(args: &Args, global: &Global) -> Result<(), Failure> {
 /// The same input once more, with modelled start-up times.
 fn simulate(
     recording: &Recording,
-    verified: &Verified,
+    end: Instant,
+    gathered: &Gathered,
     startup: Startup,
-    origin: Origin,
-    seed: u64,
+    model: &Model,
 ) -> Result<(Outcome, Side), Failure> {
     let header = &recording.header;
     let policy = plan::policy(&header.policy)?;
     let mut config = Config {
         rules: header.rules,
-        seed,
+        seed: model.seed,
         startup,
-        until: Some(verified.end),
-        decide_after: verified.decide_after,
+        until: Some(end),
+        decide_after: gathered.decide_after,
         ..Config::default()
     };
-    verified.what_if.inform(&mut config);
-    match origin {
-        Origin::Journal => config.known_decisions = verified.decided.clone(),
+    gathered.what_if.inform(&mut config);
+    match model.origin {
+        Origin::Journal => config.known_decisions = gathered.decided.clone(),
         Origin::Fitted | Origin::Given => {
             config.known_startups.clear();
             config.startups_at_least.clear();
@@ -158,7 +159,7 @@ fn simulate(
     }
     let collector = CollectorConfig { horizon: header.until, ..CollectorConfig::default() };
     let mut watching = Watching { collector: Collector::new(collector), story: Story::default() };
-    let mut stream = verified.what_if.arrivals.clone().into_iter();
+    let mut stream = gathered.what_if.arrivals.clone().into_iter();
     let scheduler = policy.build(header.seed);
     let (outcome, state) = run(&config, &mut stream, scheduler, &mut watching, &mut ())
         .map_err(|it| Failure::new(it.to_string()))?;

@@ -40,21 +40,55 @@ pub struct Verified {
     pub fingerprint: String,
     /// Its numbers.
     pub report: RunReport,
-    /// What would have come under any policy.
-    pub what_if: Counterfactual,
-    /// When its decisions were made.
-    pub decided: Vec<Instant>,
-    /// Half of its decisions came this long, or less, after the first event that asked for one.
-    pub decide_after: Span,
+    /// How many of them asked for decisions.
+    pub decisions: u64,
     /// The last moment of the run.
     pub end: Instant,
     /// Whether it was stopped before its end.
     pub was_stopped: bool,
 }
 
+/// Gathers what it takes to run the input of a recording again. Grows with its length.
+#[derive(Debug, Default)]
+pub struct Gathering {
+    collecting: Collecting,
+    decided: Vec<Instant>,
+    /// The first event that asks for a decision yet to come.
+    asked: Option<Instant>,
+    delays: Vec<Span>,
+}
+
+/// What it takes to run the input of a recording again.
+pub struct Gathered {
+    /// What would have come under any policy.
+    pub what_if: Counterfactual,
+    /// When its decisions were made.
+    pub decided: Vec<Instant>,
+    /// Half of its decisions came this long, or less, after the first event that asked for one.
+    pub decide_after: Span,
+}
+
+impl Gathering {
+    fn answered(&mut self, now: Instant, is_decision: bool, manager: &Manager) {
+        if is_decision {
+            self.decided.push(now);
+            self.delays.extend(self.asked.take().map(|it| now.since(it)));
+        } else if self.asked.is_none() && manager.wants_decision(now) {
+            self.asked = Some(now);
+        }
+    }
+
+    /// When all records were seen.
+    pub fn finish(mut self) -> Gathered {
+        self.delays.sort_unstable();
+        let decide_after = self.delays.get(self.delays.len() / 2).copied().unwrap_or(Span::ZERO);
+        Gathered { what_if: self.collecting.finish(), decided: self.decided, decide_after }
+    }
+}
+
 struct Watching<'a> {
     collector: Collector,
-    collecting: Collecting,
+    gathering: Option<&'a mut Gathering>,
     more: &'a mut dyn Observer,
 }
 
@@ -66,7 +100,9 @@ impl Observer for Watching<'_> {
 
     fn observe(&mut self, now: Instant, changes: &[Change], state: &State) {
         self.collector.observe(now, changes, state);
-        self.collecting.observe(now, changes, state);
+        if let Some(it) = &mut self.gathering {
+            it.collecting.observe(now, changes, state);
+        }
         self.more.observe(now, changes, state);
     }
 }
@@ -162,31 +198,36 @@ impl Recording {
     }
 
     /// Feeds it to a manager under the recorded policy and compares every answer, byte for byte.
+    /// `gathering` and `more` see all of it; without them, memory does not grow with its length.
     ///
     /// # Errors
     ///
     /// If it cannot be read; or the first difference, with exit code 1.
-    pub fn verify(&self, more: &mut dyn Observer) -> Result<Verified, Failure> {
+    pub fn verify(
+        &self,
+        gathering: Option<&mut Gathering>,
+        more: &mut dyn Observer,
+    ) -> Result<Verified, Failure> {
         let header = &self.header;
         let policy = plan::policy(&header.policy)?;
         let manager = Manager::new(header.rules, policy.build(header.seed));
         // As when it was recorded, so that samples are taken at the same moments.
         let config = CollectorConfig { horizon: header.until, ..CollectorConfig::default() };
         let collector = Collector::new(config);
-        let watching = Watching { collector, collecting: Collecting::default(), more };
+        let watching = Watching { collector, gathering, more };
         let mut verifier = Verifier::new(manager, watching);
-        let (mut now, mut decided) = (Instant::ZERO, Vec::new());
-        let (mut asked, mut delays): (Option<Instant>, Vec<Span>) = (None, Vec::new());
+        let (mut now, mut decisions) = (Instant::ZERO, 0);
         let mark = self.each(|bytes, record| {
             now = record.at;
             let is_decision = record.input == Input::Decide;
-            verifier.observer().collecting.input(record.at, &record.input);
+            decisions += u64::from(is_decision);
+            if let Some(it) = &mut verifier.observer().gathering {
+                it.collecting.input(record.at, &record.input);
+            }
             verifier.feed(record).map_err(|it| self.differs(&it))?;
-            if is_decision {
-                decided.push(now);
-                delays.extend(asked.take().map(|it| now.since(it)));
-            } else if asked.is_none() && verifier.manager().wants_decision(now) {
-                asked = Some(now);
+            let (manager, watching) = verifier.parts();
+            if let Some(it) = &mut watching.gathering {
+                it.answered(now, is_decision, manager);
             }
             if verifier.manager().last_record() == bytes {
                 return Ok(());
@@ -216,14 +257,11 @@ impl Recording {
         if end > now {
             watching.advance(end, &state);
         }
-        delays.sort_unstable();
         Ok(Verified {
-            decide_after: delays.get(delays.len() / 2).copied().unwrap_or(Span::ZERO),
             records,
-            decided,
+            decisions,
             fingerprint: fingerprint.to_string(),
             report: watching.collector.finish(end, &state),
-            what_if: watching.collecting.finish(),
             end,
             was_stopped: mark.is_some_and(|it| it.was_stopped),
         })

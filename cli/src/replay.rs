@@ -3,7 +3,7 @@
 use crate::args::{Format, Global, Replay};
 use crate::error::Failure;
 use crate::output::{self, Folder, command_line};
-use crate::recording::{Recording, Verified};
+use crate::recording::{Gathered, Gathering, Recording, Verified};
 use crate::{plan, print};
 use cluster::units::{Instant, Span};
 use reports::collector::{Collector, CollectorConfig};
@@ -36,9 +36,10 @@ pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
     }
     let recording = Recording::open(&args.journal)?;
     let policy = recording.header.policy.clone();
-    let verified = recording.verify(&mut ())?;
-    let Verified { records, end, was_stopped, .. } = verified;
-    let decisions = verified.decided.len() as u64;
+    let mut gathering = Gathering::default();
+    let gathers = (!args.policies.is_empty()).then_some(&mut gathering);
+    let verified = recording.verify(gathers, &mut ())?;
+    let Verified { records, decisions, end, was_stopped, .. } = verified;
     let fingerprint = verified.fingerprint.clone();
     if global.format == Format::Json && args.policies.is_empty() {
         let end_us = end.0;
@@ -58,7 +59,7 @@ pub fn replay(args: &Replay, global: &Global) -> Result<(), Failure> {
     if args.policies.is_empty() {
         return Ok(());
     }
-    counterfactual(args, global, &recording, verified)
+    counterfactual(args, global, &recording, verified, gathering.finish())
 }
 
 fn counterfactual(
@@ -66,12 +67,14 @@ fn counterfactual(
     global: &Global,
     recording: &Recording,
     verified: Verified,
+    gathered: Gathered,
 ) -> Result<(), Failure> {
     let header = &recording.header;
     let policies = plan::policies(&args.policies)?;
     let folder = Folder::prepare(&args.out, args.force)?;
     let begin = std::time::Instant::now();
-    let Verified { what_if, end, was_stopped, decide_after, .. } = verified;
+    let Verified { end, was_stopped, .. } = verified;
+    let Gathered { what_if, decide_after, .. } = gathered;
     let recorded = format!("recorded: {}", header.policy);
     let mut names = vec![recorded.clone()];
     let mut runs = vec![(RunKey { policy: recorded, seed: header.seed }, verified.report)];
@@ -111,7 +114,12 @@ fn counterfactual(
         names.push(key.policy.clone());
         runs.push((key, collector.finish(outcome.end, &state)));
     }
-    let mut warnings = notes(&what_if);
+    let mut warnings = vec![
+        "Counterfactual: submits, cancellations, services and node events are the journal's; start-up and \
+         run times are the journal's for tasks that ran there."
+            .to_owned(),
+    ];
+    warnings.extend(notes(&what_if));
     if recording.is_live() {
         warnings.push(format!("Start-up times that the journal does not know are {startup}."));
         if decide_after > Span::ZERO {
@@ -161,13 +169,9 @@ fn counterfactual(
     Ok(())
 }
 
-/// What was kept of a journal, what was not, and what had to be made up.
+/// What was not kept of a journal, and what had to be made up.
 pub fn notes(what_if: &Counterfactual) -> Vec<String> {
-    let mut notes = vec![
-        "Counterfactual: submits, cancellations, services and node events are the journal's; start-up and \
-         run times are the journal's for tasks that ran there."
-            .to_owned(),
-    ];
+    let mut notes = Vec::new();
     let left = what_if.left_out;
     for (count, what) in [
         (left.failed_starts, "failed starts"),

@@ -68,6 +68,11 @@ impl<O: Observer> Verifier<O> {
         &self.manager
     }
 
+    /// The manager as it stands, and who watches.
+    pub fn parts(&mut self) -> (&Manager, &mut O) {
+        (&self.manager, &mut self.observer)
+    }
+
     /// Who watches.
     pub fn observer(&mut self) -> &mut O {
         &mut self.observer
