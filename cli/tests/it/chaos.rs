@@ -8,6 +8,7 @@ use crate::room::{Room, block_on, sleeper, unfit};
 use runtime::agent::{ATTEMPT_LABEL, TASK_LABEL};
 use runtime::control::{Answer, Client, NodeState, Request, ServiceView, TaskState, TaskView};
 use runtime::engine::{Container, Created, Force, HostPort, HostTime, Publish, Status};
+use runtime::testbed::Death;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -291,6 +292,7 @@ fn a_live_cluster_survives_everything() {
     removed_by_hand(&stage);
     drained(&stage);
     killed_controller(&mut stage);
+    dead_host(&mut stage);
     proof(&mut stage);
     if std::env::var_os("BAYPLAN_CHAOS_LOG").is_some() {
         println!("{}", stage.log());
@@ -358,6 +360,23 @@ fn killed_daemon(stage: &Stage) {
     stage.room().testbed.start_daemon("n1").unwrap();
     stage.recover("a killed daemon");
     tell("daemon killed -9 and started again", began.elapsed());
+}
+
+/// A whole machine dies, and comes up again empty.
+fn dead_host(stage: &mut Stage) {
+    // The user's container there dies with it.
+    stage.decoys.retain(|it| it.0 != "n3");
+    let began = Instant::now();
+    stage.room().testbed.kill_host("n3", Death::PowerCut).unwrap();
+    stage.until("others take over", Duration::from_secs(40), |it| {
+        it.node_state("n3") == NodeState::Lost && it.is_well(&["n1", "n2"])
+    });
+    println!(
+        "chaos: power cut: its tasks run elsewhere after {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    stage.room().testbed.raise_host("n3").unwrap();
+    tell("power cut, from being raised again", stage.recover("a power cut"));
 }
 
 fn missing_image(stage: &Stage) {
