@@ -29,11 +29,12 @@ pub enum CallError {
     /// InvalidParameterException: RunTask in a cluster without active instances. Seen on the real service.
     #[error("the cluster has no active instances")]
     NoInstances,
-    /// LimitExceededException: too many tasks would wait for capacity.
+    /// Too many tasks would wait for capacity. That it is a LimitExceededException is ours: the guide says only
+    /// that the call fails.
     #[error("{waiting} tasks wait for capacity, but at most {PROVISIONING_MAX} may")]
     Provisioning {
         /// How many would.
-        waiting: u64,
+        waiting: u32,
     },
 }
 
@@ -101,19 +102,22 @@ pub fn run_task(
     if !(1..=TASKS_MAX).contains(&count) {
         return Err(CallError::Count { count: count as usize });
     }
-    if let Unplaced::Wait { waiting } = unplaced {
-        // Whether they would have to wait is not known before they are placed, so a copy is asked.
-        let mut copy = instances.to_vec();
-        let placed = place(&mut copy, request, count, |it| it[0]).len() as u64;
-        let waiting = u64::from(waiting) + u64::from(count) - placed;
-        if placed < u64::from(count) && waiting > u64::from(PROVISIONING_MAX) {
-            return Err(CallError::Provisioning { waiting });
-        }
-    } else if instances.iter().all(|it| it.status != Status::Active) {
+    let has_active = instances.iter().any(|it| it.status == Status::Active);
+    if unplaced == Unplaced::Fail && !has_active {
         return Err(CallError::NoInstances);
     }
-    let mut answer = Answer { placed: place(instances, request, count, pick), ..Answer::default() };
-    let rest = count - answer.placed.len() as u32;
+    let placed = place(instances, request, count, pick);
+    let rest = count - placed.len() as u32;
+    if let Unplaced::Wait { waiting } = unplaced
+        && rest > 0
+        && waiting + rest > PROVISIONING_MAX
+    {
+        for row in placed {
+            instances[row].give_back(&request.group, &request.needs);
+        }
+        return Err(CallError::Provisioning { waiting: waiting + rest });
+    }
+    let mut answer = Answer { placed, ..Answer::default() };
     match unplaced {
         Unplaced::Wait { .. } => answer.provisioning = rest,
         Unplaced::Fail if rest > 0 => {

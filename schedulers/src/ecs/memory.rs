@@ -5,8 +5,8 @@
 
 use thiserror::Error;
 
-/// The least memory that Docker gives a container, from 20.10 on.
-pub const MIN_MIB: u64 = 6;
+/// What the agent makes of a limit below it. A reservation it leaves as it is.
+const RAISED_MIB: u64 = 4;
 
 /// A container's memory in MiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,14 +20,22 @@ pub struct ContainerMemory {
 /// What Docker takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Docker {
-    /// Before 20.10: 4 MiB or more. The agent makes 4 of less, so that nothing is too small.
+    /// Before 20.10: 4 MiB or more.
     Old,
-    /// From 20.10 on: [`MIN_MIB`] or more, and nothing is made larger.
+    /// From 20.10 on: 6 MiB or more.
     #[default]
     Modern,
 }
 
 impl Docker {
+    /// The least memory that it gives a container.
+    pub const fn least_mib(self) -> u64 {
+        match self {
+            Self::Old => 4,
+            Self::Modern => 6,
+        }
+    }
+
     /// By its version: two numbers and anything behind, such as `19.03.13-ce`.
     pub fn read(version: &str) -> Option<Self> {
         let mut parts = version.trim_start_matches('v').split('.');
@@ -62,10 +70,12 @@ pub enum MemoryError {
         task: u64,
     },
     /// Less than Docker takes.
-    #[error("{amount} MiB is less than {MIN_MIB} MiB, the least that Docker takes")]
+    #[error("{amount} MiB is less than {least} MiB, the least that Docker takes")]
     TooSmall {
         /// In MiB.
         amount: u64,
+        /// In MiB.
+        least: u64,
     },
 }
 
@@ -87,14 +97,20 @@ impl ContainerMemory {
         {
             return Err(MemoryError::NotAboveReservation { limit, reservation });
         }
-        for amount in [limit, reservation].into_iter().flatten() {
-            if docker == Docker::Modern && amount < MIN_MIB {
-                return Err(MemoryError::TooSmall { amount });
+        if let Some(task) = task {
+            let largest = limit.max(reservation).unwrap_or(0);
+            if largest > task {
+                return Err(MemoryError::MoreThanTask { amount: largest, task });
             }
-            if let Some(task) = task
-                && amount > task
+        }
+        let least = docker.least_mib();
+        for (amount, given) in
+            [(limit.map(|it| it.max(RAISED_MIB)), limit), (reservation, reservation)]
+        {
+            if let (Some(amount), Some(given)) = (amount, given)
+                && amount < least
             {
-                return Err(MemoryError::MoreThanTask { amount, task });
+                return Err(MemoryError::TooSmall { amount: given, least });
             }
         }
         Ok(())
@@ -140,7 +156,11 @@ mod tests {
         check(5, 0, 0, "20.10.0", small);
         check(10, 5, 0, "27", small);
         check(5, 0, 0, "19.03.13-ce", "fine");
+        check(3, 0, 0, "20.10.0", &small.replace('5', "3"));
         check(3, 0, 0, "18.09-ce", "fine");
+        let old = "3 MiB is less than 4 MiB, the least that Docker takes";
+        check(0, 3, 0, "18.09-ce", old);
+        check(9, 4, 0, "18.09-ce", "fine");
         assert_eq!(Docker::read("20.9"), Some(Docker::Old));
         assert_eq!(Docker::read("docker"), None);
     }

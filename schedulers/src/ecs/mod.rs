@@ -318,7 +318,11 @@ impl<const N: usize> Rank for Ecs<N> {
 
 #[cfg(test)]
 mod tests {
+    use super::instance::{Amounts, Instance, ZONE};
+    use super::place::{Request, place};
+    use super::strategy;
     use crate::check::{check, run};
+    use proptest::prelude::*;
 
     #[test]
     fn by_default_balances_zones_then_nodes() {
@@ -370,5 +374,65 @@ mod tests {
     #[test]
     fn scratch_is_clean_between_groups() {
         check("ecs:spread(host)", "8/8 8/8", "1/1:1 1/1:2 1/1:1 1/1:3 x0 1/1:1", "n0 n0 n1 n0 n0");
+    }
+
+    /// The chain of a policy as requests write it.
+    fn chain(policy: &str) -> Vec<strategy::Strategy> {
+        let written = policy.split_once(':').map_or("", |it| it.1);
+        let read = |step: &str| {
+            let (kind, field) = step.trim_end_matches(')').split_once('(').unwrap_or((step, ""));
+            strategy::Strategy::read(kind, Some(field)).unwrap()
+        };
+        let steps = written.split_terminator(',').map(read).collect();
+        strategy::chain(steps, "service:1").unwrap()
+    }
+
+    proptest! {
+        /// On the columns and on instances of its own, the chain is one rule: the first of the equally good
+        /// nodes is the same.
+        #[test]
+        fn simulations_decide_as_the_profile_does(
+            policy in prop::sample::select(vec![
+                "ecs",
+                "ecs:spread(attribute:ecs.availability-zone)",
+                "ecs:spread(host),binpack(memory)",
+                "ecs:spread(attribute:rack),binpack(cpu)",
+                "ecs:binpack(memory),spread(attribute:rack),spread(instanceId)",
+                "ecs:binpack(cpu),binpack(memory)",
+            ]),
+            nodes in prop::collection::vec((1..8_u64, 1..8_u64, 0..3_usize, 0..3_usize), 1..7),
+            tasks in prop::collection::vec((0..3_u64, 0..3_u64, 1..4_u32), 1..16),
+        ) {
+            let (mut words, mut instances) = (Vec::new(), Vec::new());
+            for (row, &(cores, memory, zone, rack)) in nodes.iter().enumerate() {
+                let zone = ["a", "b", "c"][zone];
+                let rack = ["", "1", "2"][rack];
+                let attribute = if rack.is_empty() { String::new() } else { format!(",rack={rack}") };
+                words.push(format!("{cores}/{memory}@{zone}{attribute}"));
+                let mut instance = Instance { id: row.to_string(), ..Instance::default() };
+                instance.total =
+                    Amounts { cpu_units: cores * 1024, memory_mib: memory * 1024, gpus: 0 };
+                instance.attributes.insert(ZONE.to_owned(), zone.to_owned());
+                if !rack.is_empty() {
+                    instance.attributes.insert("rack".to_owned(), rack.to_owned());
+                }
+                instances.push(instance);
+            }
+            let (mut asked, mut want) = (Vec::new(), Vec::new());
+            for &(cores, memory, group) in &tasks {
+                asked.push(format!("{cores}/{memory}:{group}"));
+                let mut request = Request {
+                    group: format!("service:{group}"),
+                    chain: chain(policy),
+                    ..Request::default()
+                };
+                request.needs.amounts =
+                    Amounts { cpu_units: cores * 1024, memory_mib: memory * 1024, gpus: 0 };
+                let rows = place(&mut instances, &request, 1, |equal| equal[0]);
+                want.push(rows.first().map_or_else(|| "-".to_owned(), |row| format!("n{row}")));
+            }
+            let got = run(policy, &words.join(" "), &asked.join(" "));
+            prop_assert_eq!(got, want.join(" "));
+        }
     }
 }

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Source: Amazon ECS Developer Guide, "Cluster query language". Differs where the guide is silent: `and`
-//! binds stronger than `or`; a literal ends at a blank, at `&&`, `||` or a parenthesis that it did not open,
-//! in a list also at a comma or bracket; a quoted text has no escapes; a list has one item or more.
+//! binds stronger than `or`; a literal ends at a blank, at `&&`, `||` or a parenthesis, in a list also at a comma
+//! or bracket; a quoted text has no escapes; a list has one item or more. The guide says that a single test
+//! holds no parentheses, but patterns such as `(p[2,3]|g[3,4]).*` are used with the real service: they may.
 
 use super::moment::Moment;
 use super::pattern::Pattern;
@@ -279,7 +280,7 @@ impl<'t> Parser<'t> {
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<(Order, T), QueryError> {
         let order = Order::of(operator).expect("only these are allowed for ordered subjects");
-        let (at, text) = self.value(false)?;
+        let (at, text) = self.value(Ends::AtParentheses)?;
         let found = text.to_owned();
         let value = read(text).ok_or_else(|| self.error_at(at, Fault::Argument { found, wanted }));
         Ok((order, value?))
@@ -290,7 +291,7 @@ impl<'t> Parser<'t> {
             Operator::Exists => return Ok(TextTest::Exists(true)),
             Operator::NotExists => return Ok(TextTest::Exists(false)),
             Operator::Matches | Operator::NotMatches => {
-                let (at, text) = self.value(false)?;
+                let (at, text) = self.value(Ends::WhenClosed)?;
                 let found = text.to_owned();
                 let pattern = Pattern::read(text)
                     .map_err(|why| self.error_at(at, Fault::Pattern { found, why }))?;
@@ -302,7 +303,7 @@ impl<'t> Parser<'t> {
                 }
                 let mut items = Vec::new();
                 loop {
-                    items.push(self.plain(subject, true)?);
+                    items.push(self.plain(subject, Ends::InList)?);
                     if self.sign("]") {
                         return Ok(TextTest::OneOf(operator == Operator::In, items));
                     }
@@ -312,17 +313,17 @@ impl<'t> Parser<'t> {
                 }
             }
             Operator::Equals | Operator::NotEquals => {
-                let value = self.plain(subject, false)?;
+                let value = self.plain(subject, Ends::AtParentheses)?;
                 return Ok(TextTest::OneOf(operator == Operator::Equals, vec![value]));
             }
             _ => Order::of(operator).expect("all others are above"),
         };
-        Ok(TextTest::Ordered(order, self.value(false)?.1.to_owned()))
+        Ok(TextTest::Ordered(order, self.value(Ends::AtParentheses)?.1.to_owned()))
     }
 
     /// A value that is compared as it is.
-    fn plain(&mut self, subject: &Subject, in_list: bool) -> Result<String, QueryError> {
-        let (at, text) = self.value(in_list)?;
+    fn plain(&mut self, subject: &Subject, ends: Ends) -> Result<String, QueryError> {
+        let (at, text) = self.value(ends)?;
         let found = text.to_owned();
         if *subject == Subject::AgentConnected && !["true", "false"].contains(&text) {
             return Err(self.error_at(at, Fault::Argument { found, wanted: "true or false" }));
@@ -331,7 +332,7 @@ impl<'t> Parser<'t> {
     }
 
     /// A literal or quoted text, and where it begins.
-    fn value(&mut self, in_list: bool) -> Result<(usize, &'t str), QueryError> {
+    fn value(&mut self, ends: Ends) -> Result<(usize, &'t str), QueryError> {
         self.skip_blanks();
         let (start, rest) = (self.at, self.rest());
         if let Some(quoted) = rest.strip_prefix('\'') {
@@ -348,6 +349,7 @@ impl<'t> Parser<'t> {
         let mut end = rest.len();
         for (at, it) in rest.char_indices() {
             let over = match it {
+                '(' | ')' if ends != Ends::WhenClosed => true,
                 '(' => {
                     open += 1;
                     false
@@ -358,7 +360,7 @@ impl<'t> Parser<'t> {
                     false
                 }
                 '&' | '|' => rest[at + 1..].starts_with(it),
-                ',' | ']' => in_list,
+                ',' | ']' => ends == Ends::InList,
                 _ => it.is_whitespace(),
             };
             if over {
@@ -374,6 +376,17 @@ impl<'t> Parser<'t> {
         self.at += end;
         Ok((start, text))
     }
+}
+
+/// Where a literal ends, other than at blanks, `&&` and `||`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// At any parenthesis.
+    AtParentheses,
+    /// There, and at a comma or bracket.
+    InList,
+    /// At a parenthesis that it did not open: patterns.
+    WhenClosed,
 }
 
 fn is_word(it: char) -> bool {
@@ -504,6 +517,8 @@ mod tests {
         );
         check("(attribute:x exists", &format!("column 20: {end} is not `and`, `or` or `)`"));
         check("attribute:x exists)", "column 19: \")\" is not `and`, `or` or the end");
+        check("attribute:x == (a)", "column 16: \"(a)\" is not an argument");
+        check("attribute:x == a(b)", "column 17: \"(b)\" is not `and`, `or` or the end");
         check("attribute:x = a", "column 13: \"=\" is not an operator");
         check(
             "attribute:é exists",

@@ -225,11 +225,11 @@ struct NeedsCase {
     udp: BTreeSet<u16>,
     /// Ports that the host chooses: nothing is taken for them.
     #[serde(rename = "tcp_dynamic", default)]
-    _tcp_dynamic: u64,
+    _tcp_dynamic: Value,
     #[serde(rename = "udp_dynamic", default)]
-    _udp_dynamic: u64,
+    _udp_dynamic: Value,
     network_mode: Option<String>,
-    #[serde(default, alias = "requires_attributes")]
+    #[serde(default, alias = "requires_attributes", alias = "attributes")]
     requires_attributes: Vec<RequiredCase>,
     #[serde(rename = "subnet_azs")]
     subnet_azs: Option<Vec<String>>,
@@ -567,6 +567,7 @@ struct FailureRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProviderCase {
+    #[serde(default)]
     managed_scaling: bool,
     /// A task that is too large for it waits all the same.
     #[serde(rename = "instance_type", default)]
