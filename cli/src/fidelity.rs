@@ -247,6 +247,9 @@ const SHOWN: [&str; 9] = [
     "nodes_used_mean",
 ];
 
+/// A table of more nodes than this is for machines.
+const NODES_SHOWN_MAX: usize = 16;
+
 fn table(
     found: &Found,
     recording: &Recording,
@@ -285,9 +288,13 @@ fn table(
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
+    let is_on_node = |it: &Pair| it.name.starts_with("placements_on:");
+    let shows_nodes =
+        fidelity.metrics.iter().filter(|it| is_on_node(it)).count() <= NODES_SHOWN_MAX;
     let is_shown = |it: &&Pair| {
         let says = |value: Option<f64>| value.is_some_and(|it| it != 0.0);
-        (it.headline || SHOWN.contains(&it.name.as_str())) && (says(it.live) || says(it.model))
+        let is_for_people = it.headline || SHOWN.contains(&it.name.as_str());
+        is_for_people && (says(it.live) || says(it.model)) && (shows_nodes || !is_on_node(it))
     };
     let shown: Vec<&Pair> = fidelity.metrics.iter().filter(is_shown).collect();
     for it in &shown {
@@ -306,13 +313,18 @@ fn table(
             Some(value) if value > 0.0 => format!("+{text}"),
             _ => text,
         };
-        let percent = it.relative.map_or("-".to_owned(), |it| format!("{:.1} %", it * 100.0));
+        let percent = match it.relative.map(|it| it * 100.0) {
+            None => "-".to_owned(),
+            // What is not zero never looks like zero.
+            Some(it) if it != 0.0 && it.abs() < 0.05 => "<0.1 %".to_owned(),
+            Some(it) => format!("{it:.1} %"),
+        };
         table.add_row([
             it.title.clone(),
             number(it.live),
             number(it.model),
             signed(difference, it.difference),
-            signed(percent, it.relative),
+            signed(percent, it.relative.filter(|it| it.abs() >= 0.0005)),
         ]);
     }
     for line in table.to_string().lines() {
