@@ -25,7 +25,7 @@ pub struct Program {
     pub volumes: BTreeMap<String, VolumeSource>,
     /// Ceiling on the cpu of the whole task; its containers share it by their weights.
     pub cpu_limit: Option<MilliCpu>,
-    /// Ceiling on the memory of the whole task.
+    /// Ceiling on the memory of the task. Docker can hold each container to it, not their sum.
     pub memory_limit: Option<Bytes>,
 }
 
@@ -128,7 +128,8 @@ impl Default for ContainerProgram {
 /// Where an image comes from when a container is to be created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PullPolicy {
-    /// From the registry each time; if that fails, what the host has (the ECS agent's default).
+    /// From the registry each time; if that fails, what the host has (the ECS agent's default), else the
+    /// archive.
     Always,
     /// What the host has, else its archive, else from the registry.
     #[default]

@@ -374,7 +374,7 @@ impl Runner {
                 let vanished = View::Ended { code: 137, at: None };
                 let reason = match views.iter().position(|it| *it == vanished) {
                     Some(_) if code == 137 => "container vanished",
-                    _ => "essential container ended",
+                    _ => "",
                 };
                 self.shared.release(self.key());
                 self.report(Report::Exited { code }, reason);
