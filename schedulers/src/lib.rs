@@ -39,6 +39,8 @@ pub mod random;
 pub mod rank;
 pub mod round_robin;
 pub mod scale;
+pub mod swarm;
+pub mod swarmkit;
 #[cfg(test)]
 mod tests;
 pub mod weights;
