@@ -28,6 +28,7 @@ mod check;
 pub mod dot_product;
 pub mod ecs;
 pub mod first_fit;
+pub mod kubernetes;
 pub mod marathon;
 pub mod next_fit;
 pub mod norm;
