@@ -11,6 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The attribute that holds an instance's zone.
 pub const ZONE: &str = "ecs.availability-zone";
 
+/// Whether an attribute may have that name: 1 to 128 of `A-Z a-z 0-9 _ . / \\ -`.
+pub fn is_attribute_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.chars().all(is_name_char)
+}
+
+/// Whether the name of an attribute may hold that character.
+pub(super) fn is_name_char(it: char) -> bool {
+    it.is_ascii_alphanumeric() || "_./\\-".contains(it)
+}
+
 /// Where an instance stands in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Status {
@@ -206,6 +216,21 @@ impl Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_have_a_length_and_an_alphabet() {
+        for (name, is) in [
+            ("ecs.availability-zone", true),
+            ("a/b_c\\D9", true),
+            ("", false),
+            ("a b", false),
+            ("rack:1", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_attribute_name(name), is, "{name}");
+        }
+        assert!(is_attribute_name(&"a".repeat(128)) && !is_attribute_name(&"a".repeat(129)));
+    }
 
     #[test]
     fn what_is_taken_is_given_back() {

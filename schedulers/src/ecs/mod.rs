@@ -75,19 +75,13 @@ pub const CARD: Card = Card {
     example: "ecs:spread(attribute:ecs.availability-zone),binpack(memory)",
 };
 
-/// ECS takes no more strategies than that.
-const LONGEST_CHAIN: usize = 5;
-
-/// ECS's name of the zone's attribute.
-const ECS_ZONE: &str = "ecs.availability-zone";
-
 /// Reads the arguments of a policy.
 ///
 /// # Errors
 ///
 /// If a value is none of those on the [card](CARD).
 pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
-    let chain = arguments.list("strategy", LONGEST_CHAIN, Step::read)?;
+    let chain = arguments.list("strategy", strategy::COUNT_MAX, Step::read)?;
     let tie = arguments.word("tie", Tie::WORDS)?;
     // What follows `random` has nothing to decide.
     let (chain, tie) = match chain.iter().position(|it| *it == Step::Random) {
@@ -133,11 +127,10 @@ impl Step {
             ("spread", "instanceId" | "host") => Some(Self::SpreadNode),
             ("spread", field) => {
                 let name = field.strip_prefix("attribute:")?;
-                let is_name = (1..=128).contains(&name.len())
-                    && name.chars().all(|it| it.is_ascii_alphanumeric() || "_./-".contains(it));
                 match name {
-                    ECS_ZONE | ZONE => Some(Self::SpreadZone),
-                    _ => is_name.then(|| Self::SpreadAttribute(name.to_owned())),
+                    instance::ZONE | ZONE => Some(Self::SpreadZone),
+                    _ => instance::is_attribute_name(name)
+                        .then(|| Self::SpreadAttribute(name.to_owned())),
                 }
             }
             _ => None,
@@ -148,7 +141,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SpreadZone => write!(f, "spread(attribute:{ECS_ZONE})"),
+            Self::SpreadZone => write!(f, "spread(attribute:{})", instance::ZONE),
             Self::SpreadNode => f.write_str("spread(instanceId)"),
             Self::SpreadAttribute(name) => write!(f, "spread(attribute:{name})"),
             Self::Binpack(resource) => write!(f, "binpack({resource})"),

@@ -17,6 +17,7 @@ use super::moment::Moment;
 use super::pattern::Pattern;
 use super::syntax::{Node, Operator, Order, Subject, Test, TextTest};
 use super::version::Version;
+use crate::ecs::instance::{is_attribute_name, is_name_char};
 use std::fmt;
 use thiserror::Error;
 
@@ -25,9 +26,6 @@ pub const LENGTH_MAX: usize = 2000;
 
 /// How deep parentheses and `not` may be nested; ours, so that no text can exhaust the stack.
 pub const DEPTH_MAX: u32 = 64;
-
-/// The longest name of an attribute.
-const NAME_MAX: usize = 128;
 
 /// Why a text is no expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -263,8 +261,8 @@ impl<'t> Parser<'t> {
             ));
         }
         let rest = self.rest();
-        let end = rest.find(|it: char| !is_name(it)).unwrap_or(rest.len());
-        if !(1..=NAME_MAX).contains(&end) {
+        let end = rest.find(|it: char| !is_name_char(it)).unwrap_or(rest.len());
+        if !is_attribute_name(&rest[..end]) {
             return Err(
                 self.unexpected("an attribute's name of 1 to 128 of A-Z a-z 0-9 _ . / \\ -")
             );
@@ -393,13 +391,27 @@ fn is_word(it: char) -> bool {
     it.is_alphanumeric() || "_:".contains(it)
 }
 
-fn is_name(it: char) -> bool {
-    it.is_ascii_alphanumeric() || "_./\\-".contains(it)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is written, there is an expression, or an error that points into the text.
+        #[test]
+        fn every_text_is_read_or_refused(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "attribute:", "x", "task:group", "agentVersion", "registeredAt", "==", "!", "=~", "in", "exists",
+                "(", ")", "[", "]", ",", "'", " ", " ", "and", "or", "not", "&&", "|", "\\Q", "\\", "{2}", "*+",
+                "1.2", "2018-06-18T", "-", "~~", "é", "\\p{", "}",
+            ]), 0..24),
+        ) {
+            let text = pieces.concat();
+            if let Err(error) = parse(&text) {
+                prop_assert!((1..=text.chars().count() + 1).contains(&error.column), "{text:?}: {error}");
+            }
+        }
+    }
 
     /// The structure, with every group in parentheses.
     fn shape(node: &Node) -> String {
@@ -559,7 +571,7 @@ mod tests {
         let deep = format!("{}attribute:x exists{}", "(".repeat(500), ")".repeat(500));
         check(&deep, "column 65: parentheses and `not` are nested more than 64 deep");
         check(&"!".repeat(1900), "column 65: parentheses and `not` are nested more than 64 deep");
-        let name = "a".repeat(NAME_MAX + 1);
+        let name = "a".repeat(129);
         assert!(parse(&format!("attribute:{name} exists")).is_err());
     }
 }

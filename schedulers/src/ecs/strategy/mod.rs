@@ -7,7 +7,7 @@ mod binpack;
 mod spread;
 
 use super::group;
-use super::instance::{Instance, ZONE};
+use super::instance::{Instance, ZONE, is_attribute_name};
 use super::place::Request;
 use std::fmt;
 use thiserror::Error;
@@ -88,8 +88,10 @@ impl Strategy {
                 Ok(Self::Spread(Field::Instance))
             }
             "spread" => match written.strip_prefix("attribute:") {
-                None | Some("") => wrong("spread", "instanceId, host or attribute:NAME"),
-                Some(name) => Ok(Self::Spread(Field::Attribute(name.to_owned()))),
+                Some(name) if is_attribute_name(name) => {
+                    Ok(Self::Spread(Field::Attribute(name.to_owned())))
+                }
+                _ => wrong("spread", "instanceId, host or attribute:NAME"),
             },
             "binpack" if written.eq_ignore_ascii_case("cpu") => Ok(Self::Binpack(Packed::Cpu)),
             "binpack" if written.eq_ignore_ascii_case("memory") => {
@@ -175,6 +177,11 @@ mod tests {
         let fields = "instanceId, host or attribute:NAME";
         check("spread", None, &format!("\"\" is no field of spread: {fields}"));
         check("spread", Some("rack"), &format!("\"rack\" is no field of spread: {fields}"));
+        check(
+            "spread",
+            Some("attribute:a b"),
+            &format!("\"attribute:a b\" is no field of spread: {fields}"),
+        );
         check("binpack", Some("disk"), "\"disk\" is no field of binpack: cpu or memory");
         check("pack", None, "\"pack\" is no strategy: random, spread and binpack are");
     }
