@@ -70,6 +70,11 @@ impl Expressions {
         self.0.as_deref()
     }
 
+    /// Whether the second pass differs from the first.
+    pub fn has_soft(&self) -> bool {
+        self.0.as_ref().is_ok_and(|it| it.iter().any(|it| it.is_soft))
+    }
+
     /// Those that count in a pass.
     ///
     /// # Errors
@@ -183,13 +188,11 @@ impl Matcher {
 
 /// Whether a text is a key. The same in SwarmKit's constraints.
 pub(crate) fn is_key(text: &str) -> bool {
-    let mut chars = text.chars();
-    let is_first = |it| is_letter(it) || it == '_';
+    let mut rest = text.chars();
     let is_next = |it: char| is_letter(it) || it.is_ascii_digit() || "-_.".contains(it);
-    text.len() > 1 && chars.next().is_some_and(is_first) && chars.all(is_next) && {
-        // More than one character, not byte.
-        text.chars().nth(1).is_some()
-    }
+    rest.next().is_some_and(|it| is_letter(it) || it == '_')
+        && !rest.as_str().is_empty()
+        && rest.all(is_next)
 }
 
 /// Whether a character may stand anywhere in a value. The same in SwarmKit's constraints.

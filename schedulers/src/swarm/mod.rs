@@ -13,7 +13,8 @@
 //! anything at all fails then, be it only that the strategy finds no room, everything is done again
 //! without any soft expression.
 //!
-//! Differs: two retries by the caller of the scheduler (an image that is only on other nodes, a wrong
+//! Differs: the second time is left out where there is no soft expression, since it could only end as the
+//! first. Two retries by the caller of the scheduler (an image that is only on other nodes, a wrong
 //! operating system) are not part of a decision and not here.
 
 pub mod engine;
@@ -77,8 +78,12 @@ impl Scheduler {
         best: &mut Vec<usize>,
         recorder: &mut impl Recorder,
     ) -> Result<(), Failure> {
-        self.pass(request, nodes, Soft::Kept, best, recorder)
-            .or_else(|_| self.pass(request, nodes, Soft::Dropped, best, recorder))
+        match self.pass(request, nodes, Soft::Kept, best, recorder) {
+            Err(_) if request.has_soft() => {
+                self.pass(request, nodes, Soft::Dropped, best, recorder)
+            }
+            result => result,
+        }
     }
 
     fn pass(

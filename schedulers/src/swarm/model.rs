@@ -139,6 +139,13 @@ pub struct Request {
     pub links: Vec<String>,
 }
 
+impl Request {
+    /// Whether any of its expressions is soft.
+    pub fn has_soft(&self) -> bool {
+        [&self.constraints, &self.affinities, &self.whitelists].iter().any(|it| it.has_soft())
+    }
+}
+
 /// The network mode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Network {

@@ -122,9 +122,13 @@ impl Constraint {
 
 /// Letters that differ only in being large or small become one.
 fn folded(it: char) -> char {
-    let single = |mut of: Box<dyn Iterator<Item = char>>| of.next().filter(|_| of.next().is_none());
-    let upper = single(Box::new(it.to_uppercase())).unwrap_or(it);
-    single(Box::new(upper.to_lowercase())).unwrap_or(upper)
+    let upper = only(it.to_uppercase()).unwrap_or(it);
+    only(upper.to_lowercase()).unwrap_or(upper)
+}
+
+/// The item, if there is just one: case by way of several letters is no matter to Go.
+fn only(mut chars: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    if chars.len() == 1 { chars.next() } else { None }
 }
 
 impl Key {
