@@ -547,4 +547,6 @@ fn proof(stage: &mut Stage) {
     stage.assert_decoys();
     let replayed = succeed(stage.folder.path(), &["replay", state]);
     println!("{}", replayed.out);
+    println!("{}", succeed(stage.folder.path(), &["fidelity", state]).out);
+    succeed(stage.folder.path(), &["fidelity", state, "--startup", "journal"]);
 }

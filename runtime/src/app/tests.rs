@@ -1,3 +1,4 @@
+use super::json::Rule;
 use super::*;
 use crate::program::{Condition, Dependency, HealthProbe, NetworkMode, VolumeSource};
 use cluster::demand::{Port, Protocol, Requirement};
@@ -521,4 +522,112 @@ fn mistakes_of_services_tasks_and_scripts_are_named_with_their_place() {
         "a.json:1:36: services[0].schedulingStrategy is not supported",
         "REPLICA",
     );
+}
+
+/// An app in which `more` stands in the object of this kind.
+fn with(kind: &str, more: &str) -> String {
+    let holes = [
+        ("definition", "\"family\": \"f\","),
+        ("container", "\"name\": \"c\", \"image\": \"i\", \"memory\": 64,"),
+        ("port", "\"containerPort\": 80,"),
+        ("linux", ""),
+        ("volume", "\"name\": \"v\","),
+        ("docker volume", "\"scope\": \"task\","),
+        ("service", "\"serviceName\": \"s\", \"taskDefinition\": \"f\", \"desiredCount\": 1,"),
+        ("task", "\"taskDefinition\": \"f\","),
+        ("overrides", ""),
+        ("override", "\"name\": \"c\","),
+        ("update", "\"service\": \"s\","),
+        ("delete", "\"service\": \"s\","),
+    ];
+    let hole = |name: &str| {
+        let (_, text) = holes.iter().find(|it| it.0 == name).unwrap();
+        if name == kind && !more.is_empty() {
+            format!("{text}{more}")
+        } else {
+            text.trim_end_matches(',').to_owned()
+        }
+    };
+    let comma = |name: &str| {
+        let text = hole(name);
+        if text.is_empty() { text } else { text + "," }
+    };
+    format!(
+        "{{\"taskDefinitions\": [{{{}\"containerDefinitions\": [{{{}\"portMappings\": [{{{}}}],\
+         \"linuxParameters\": {{{}}}}}],\"volumes\": [{{{}\"dockerVolumeConfiguration\": {{{}}}}}]}}],\
+         \"services\": [{{{}}}],\"tasks\": [{{{}\"overrides\": {{{}\"containerOverrides\": [{{{}}}]}}}}],\
+         \"script\": [{{\"at\": \"1s\", \"updateService\": {{{}}}}},\
+         {{\"at\": \"2s\", \"deleteService\": {{{}}}}}]}}",
+        comma("definition"),
+        comma("container"),
+        hole("port"),
+        hole("linux"),
+        comma("volume"),
+        hole("docker volume"),
+        hole("service"),
+        comma("task"),
+        comma("overrides"),
+        hole("override"),
+        hole("update"),
+        hole("delete")
+    )
+}
+
+/// No field that ECS knows is passed over in silence: each is honoured, warned of or refused, where it stands.
+#[test]
+fn every_field_of_ecs_has_its_fate() {
+    let kinds = [
+        ("definition", fields::DEFINITION),
+        ("container", fields::CONTAINER),
+        ("port", fields::PORT),
+        ("linux", fields::LINUX),
+        ("volume", fields::VOLUME),
+        ("docker volume", fields::DOCKER_VOLUME),
+        ("service", fields::SERVICE),
+        ("task", fields::TASK),
+        ("overrides", fields::OVERRIDES),
+        ("override", fields::OVERRIDE),
+        ("update", fields::UPDATE),
+        ("delete", fields::DELETE),
+    ];
+    let (mut warned, mut refused) = (0, 0);
+    for (kind, fields) in kinds {
+        let plain = with(kind, "");
+        let plain = plain.replace(",}", "}");
+        let before =
+            App::read(&plain, "a.json").unwrap_or_else(|it| panic!("{kind}: {it}\n{plain}"));
+        for &(name, rule) in fields {
+            let text = with(kind, &format!("\"{name}\": [\"said\"]"));
+            let told = App::read(&text, "a.json");
+            match rule {
+                Rule::Warn(what) => {
+                    let app = told.unwrap_or_else(|it| panic!("{kind}.{name}: {it}"));
+                    let found = app.warnings.iter().find(|it| it.what == what);
+                    let found = found.unwrap_or_else(|| panic!("{kind}.{name}: no warning"));
+                    assert!(text[found.place.span.clone()].contains(name), "{kind}.{name}");
+                    assert_eq!(app.warnings.len(), before.warnings.len() + 1, "{kind}.{name}");
+                    warned += 1;
+                }
+                Rule::Refuse(remedy) => {
+                    let error = told.expect_err(name);
+                    assert!(error.help().contains(remedy), "{kind}.{name}: {error}");
+                    let place = error.place().unwrap();
+                    assert!(text[place.span.clone()].contains(name), "{kind}.{name}");
+                    refused += 1;
+                }
+                Rule::Skip => {
+                    let app = told.unwrap_or_else(|it| panic!("{kind}.{name}: {it}"));
+                    assert_eq!(app.warnings, before.warnings, "{kind}.{name}");
+                }
+                // What it means is tested with what it does; a list of one text is wrong for nearly all.
+                Rule::Read => {}
+            }
+            let nothing = with(kind, &format!("\"{name}\": null"));
+            if !matches!(rule, Rule::Read) {
+                let app = App::read(&nothing, "a.json").unwrap_or_else(|it| panic!("{it}"));
+                assert_eq!(app.warnings.len(), before.warnings.len(), "{kind}.{name} says nothing");
+            }
+        }
+    }
+    assert!(warned > 50 && refused > 35, "{warned} warned of, {refused} refused");
 }

@@ -331,7 +331,7 @@ impl<'a> Controller<'a> {
                 Some((host, news)) = self.news.recv() => self.hear(&host, news),
                 () = tokio::time::sleep_until(muster), if !self.unheard.is_empty() => self.mustered(),
                 Some((request, reply)) = self.asked.recv() => self.ask(request, reply),
-                () = tokio::time::sleep(due), if self.unheard.is_empty() => {}
+                () = tokio::time::sleep(due), if self.unheard.is_empty() => self.brain.due(self.clock.now()),
                 _ = look.tick() => {
                     if should_end() {
                         self.end = Some((None, Farewell::Leave));
@@ -385,9 +385,6 @@ impl<'a> Controller<'a> {
     /// Decides, writes, and only then lets things leave.
     fn settle(&mut self) -> Result<(), ControllerError> {
         let now = self.clock.now();
-        if self.unheard.is_empty() {
-            self.brain.due(now);
-        }
         let Outbox { orders, recorded, warnings } =
             self.brain.settle(now, self.unheard.is_empty())?;
         for (host, order) in orders {
