@@ -30,6 +30,7 @@ pub mod ecs;
 pub mod first_fit;
 pub mod kubernetes;
 pub mod marathon;
+pub mod mesos;
 pub mod next_fit;
 pub mod norm;
 pub mod norm_greedy;
