@@ -10,8 +10,9 @@
 use super::constraint::Constraint;
 use super::explain::{Explanation, Recorder, Silent};
 use super::filter::{self, Reason};
-use super::instance::{Instance, Needs};
+use super::instance::{Instance, Needs, Status};
 use super::strategy::Strategy;
+use std::fmt;
 
 /// What is to be placed, and how. All copies of a request are alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,17 +112,53 @@ pub fn place(
     rows
 }
 
-/// What keeps a task off the instance that comes closest: the one with the fewest reasons, the first among
-/// equals, of those that are active. `None` if none is active, or one can have the task.
+/// Why a task can be placed nowhere. Shown as ECS spells it in the reason of a task that failed to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unplaceable {
+    /// The cluster (or capacity provider) is empty.
+    NoInstances,
+    /// It is not, but none of its instances is active.
+    NoActiveInstances,
+    /// This active instance comes closest.
+    Closest {
+        /// Its row.
+        row: usize,
+        /// What it lacks, in the order of [`ALL`](filter::ALL); never empty.
+        reasons: Vec<Reason>,
+    },
+}
+
+impl fmt::Display for Unplaceable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInstances => f.write_str("EMPTY CAPACITY PROVIDER"),
+            Self::NoActiveInstances => f.write_str("NO ACTIVE INSTANCES"),
+            Self::Closest { reasons, .. } => write!(f, "{}", reasons[0]),
+        }
+    }
+}
+
+/// Why a task can be placed nowhere; `None` if it can.
 ///
-/// ECS names the closest instance in a service's events, and does not say how it is found; this is ours.
-pub fn closest(instances: &[Instance], request: &Request) -> Option<(usize, Vec<Reason>)> {
-    let reasons = |row: usize| filter::reasons(request, &instances[row]).collect::<Vec<_>>();
-    let all = (0..instances.len()).map(|row| (row, reasons(row)));
-    let closest = all
-        .filter(|it| !it.1.contains(&Reason::Inactive))
-        .min_by_key(|(row, reasons)| (reasons.len(), *row))?;
-    (!closest.1.is_empty()).then_some(closest)
+/// ECS names the closest instance in a service's events, and does not say how it is found. Ours has the fewest
+/// reasons, and is the first among equals.
+pub fn why_not(instances: &[Instance], request: &Request) -> Option<Unplaceable> {
+    let mut closest = None;
+    for (row, instance) in instances.iter().enumerate() {
+        let reasons: Vec<Reason> = filter::reasons(request, instance).collect();
+        if reasons.is_empty() {
+            return None;
+        }
+        let is_closer = |it: &(usize, Vec<Reason>)| reasons.len() < it.1.len();
+        if instance.status == Status::Active && closest.as_ref().is_none_or(is_closer) {
+            closest = Some((row, reasons));
+        }
+    }
+    Some(match closest {
+        Some((row, reasons)) => Unplaceable::Closest { row, reasons },
+        None if instances.is_empty() => Unplaceable::NoInstances,
+        None => Unplaceable::NoActiveInstances,
+    })
 }
 
 #[cfg(test)]
@@ -215,17 +252,21 @@ mod tests {
     #[test]
     fn the_closest_lacks_least() {
         let mut request = request(&[], "service:a");
-        let reason = |instances: &str, request: &Request| {
-            let closest = closest(&fleet(instances), request);
-            closest.map(|it| format!("{} {:?}", it.0, it.1))
+        let reason = |instances: &[Instance], request: &Request| match why_not(instances, request) {
+            Some(Unplaceable::Closest { row, reasons }) => format!("{row} {reasons:?}"),
+            other => other.map_or_else(|| "-".to_owned(), |it| it.to_string()),
         };
-        let fleet = "50/50@a 50/500@a 500/50@b";
-        assert_eq!(reason(fleet, &request).as_deref(), Some("1 [Cpu]"));
-        assert_eq!(reason("500/500@a", &request), None);
-        assert_eq!(reason("", &request), None);
+        let mut instances = fleet("50/50@a 50/500@a 500/50@b");
+        assert_eq!(reason(&instances, &request), "1 [Cpu]");
+        assert_eq!(reason(&fleet("50/50@a 500/500@a"), &request), "-");
+        assert_eq!(reason(&[], &request), "EMPTY CAPACITY PROVIDER");
         let selects = Constraint::read("memberOf", Some("attribute:x exists"), Origin::Request);
         request.constraints.push(selects.unwrap());
-        assert_eq!(reason(fleet, &request).as_deref(), Some("1 [Cpu, MemberOf]"));
+        assert_eq!(reason(&instances, &request), "1 [Cpu, MemberOf]");
+        instances[1].status = Status::Draining;
+        assert_eq!(reason(&instances, &request), "2 [Memory, MemberOf]");
+        instances.retain(|it| it.status == Status::Draining);
+        assert_eq!(reason(&instances, &request), "NO ACTIVE INSTANCES");
     }
 
     #[test]

@@ -477,10 +477,8 @@ fn run_place(case: &Case) -> Result<(), String> {
         }
     }
     if let Some(want) = want.reason {
-        let Some((row, reasons)) = place::closest(&instances, &request) else {
-            return Err(format!("no reason, not {want}"));
-        };
-        same(&instances[row].id, reasons[0].to_string(), Some(want))?;
+        let why = place::why_not(&instances, &request).ok_or("the task can be placed")?;
+        same("reason", why.to_string(), Some(want))?;
     }
     Ok(())
 }
