@@ -86,20 +86,20 @@ impl Requirement {
             [bound] => bound.parse().map_err(|_| InvalidSelector::Bound(bound.clone())),
             _ => Err(wrong.clone()),
         };
+        let unlike = values.iter().find(|it| !is_label_value(it)).cloned();
         let test = match operator {
             Operator::In | Operator::NotIn if values.is_empty() => return Err(wrong),
             Operator::Exists | Operator::DoesNotExist if !values.is_empty() => return Err(wrong),
+            Operator::In => Test::In(values),
+            Operator::NotIn => Test::NotIn(values),
             Operator::Exists => Test::Exists,
             Operator::DoesNotExist => Test::Missing,
             Operator::Gt => Test::Above(bound(&values)?),
             Operator::Lt => Test::Below(bound(&values)?),
-            Operator::In | Operator::NotIn => {
-                if let Some(bad) = values.iter().find(|it| !is_label_value(it)) {
-                    return Err(InvalidSelector::Value(bad.clone()));
-                }
-                if operator == Operator::In { Test::In(values) } else { Test::NotIn(values) }
-            }
         };
+        if let Some(value) = unlike {
+            return Err(InvalidSelector::Value(value));
+        }
         Ok(Self { key, test })
     }
 
@@ -179,8 +179,11 @@ fn is_name(text: &str) -> bool {
 fn is_qualified_name(text: &str) -> bool {
     let Some((domain, name)) = text.split_once('/') else { return is_name(text) };
     let is_dns_label = |label: &str| {
-        is_name(label)
-            && label.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+        let is_plain = |it: &u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let bytes = label.as_bytes();
+        let ends = [bytes.first(), bytes.last()];
+        ends.into_iter().all(|it| it.is_some_and(is_plain))
+            && bytes.iter().all(|it| is_plain(it) || *it == b'-')
     };
     domain.len() <= 253 && domain.split('.').all(is_dns_label) && is_name(name)
 }
@@ -236,6 +239,8 @@ mod tests {
             ("k", In, &[], false),
             ("k", Exists, &["a"], false),
             ("k", Gt, &["a"], false),
+            ("k", Gt, &["-5"], false),
+            ("k", Gt, &["5"], true),
             ("k", Lt, &["1", "2"], false),
             ("", Exists, &[], false),
             ("Up.per/k", Exists, &[], false),

@@ -6,7 +6,7 @@
 //! started later than all others; equally important ones keep the order in which the node has them.
 
 use super::cluster::{Budget, Cluster};
-use super::explain::{Explanation, Status};
+use super::explain::{Recorder, Rejection, Status};
 use super::filters::{Prepared, check_with_nominated};
 use super::pod::{Pod, PodId};
 use super::profile::Profile;
@@ -33,10 +33,19 @@ fn importance(pod: &Pod) -> (Reverse<i32>, i64) {
     (Reverse(pod.priority), pod.started.unwrap_or(i64::MAX))
 }
 
-/// The rows of nodes that preemption may help with, going by what a cycle said about them.
-pub fn rows_in_question(said: &Explanation) -> Vec<usize> {
-    let may_help = said.nodes.iter().filter(|(_, it)| it.status() == Status::Unschedulable);
-    may_help.map(|(row, _)| *row).collect()
+/// Records the rows of nodes that preemption may help with, in the order in which a cycle looked at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InQuestion {
+    /// The rows.
+    pub rows: Vec<usize>,
+}
+
+impl Recorder for InQuestion {
+    fn rejected(&mut self, row: usize, why: &Rejection) {
+        if why.status() == Status::Unschedulable {
+            self.rows.push(row);
+        }
+    }
 }
 
 /// Finds victims on one node after the other until there are enough candidates, one of them without
@@ -164,11 +173,17 @@ pub fn lower_nominations(cluster: &Cluster, row: usize, priority: i32) -> Vec<Po
     here.map(|(_, it)| it.id).collect()
 }
 
-/// Whether a pod may preempt: not while a victim of its own is still leaving the node it was promised.
+/// Whether a pod that fits nowhere may preempt others: not while a victim of its own is still leaving the node
+/// it was promised, unless that node is no longer in question.
 ///
 /// Pods whose policy is never to preempt are not to be asked about.
-pub fn may_preempt(cluster: &Cluster, pod: &Pod, nominated: Option<usize>) -> bool {
-    let Some(row) = nominated.filter(|row| cluster.walk().contains(row)) else { return true };
+pub fn may_preempt(
+    cluster: &Cluster,
+    pod: &Pod,
+    nominated: Option<usize>,
+    in_question: &InQuestion,
+) -> bool {
+    let Some(row) = nominated.filter(|row| in_question.rows.contains(row)) else { return true };
     let is_leaving = |it: &Pod| it.terminating && it.priority < pod.priority;
     !cluster.node(row).pods().iter().any(is_leaving)
 }
@@ -286,9 +301,9 @@ mod tests {
             {"name": "full", "allocatable": {"cpu_milli": 1000, "pods": 9}, "tasks": [asks(900, 0, None)]},
         ]));
         let (profile, pod) = (Profile::default(), pod(asks(500, 5, None)));
-        let mut said = Explanation::default();
-        decide(&profile, &cluster, &pod, Start::default(), &mut said).unwrap();
-        assert_eq!(rows_in_question(&said), [1]);
+        let mut found = InQuestion::default();
+        decide(&profile, &cluster, &pod, Start::default(), &mut found).unwrap();
+        assert_eq!(found.rows, [1]);
     }
 
     #[test]
@@ -305,10 +320,13 @@ mod tests {
         assert_eq!(lower_nominations(&cluster, 0, 3), []);
         assert_eq!(lower_nominations(&cluster, 0, 4), [PodId(u64::MAX)]);
         let pod = pod(asks(500, 5, None));
-        assert!(may_preempt(&cluster, &pod, Some(0)) && may_preempt(&cluster, &pod, None));
+        let found = InQuestion { rows: vec![0] };
+        assert!(may_preempt(&cluster, &pod, Some(0), &found));
         let leaving = Pod { terminating: true, ..cluster.node(0).pods()[0].clone() };
         cluster.remove_pod(0, leaving.id);
         cluster.add_pod(0, leaving);
-        assert!(!may_preempt(&cluster, &pod, Some(0)));
+        assert!(!may_preempt(&cluster, &pod, Some(0), &found));
+        assert!(may_preempt(&cluster, &pod, None, &found));
+        assert!(may_preempt(&cluster, &pod, Some(0), &InQuestion::default()));
     }
 }

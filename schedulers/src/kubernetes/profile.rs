@@ -9,6 +9,9 @@ use super::node_tree::{HOSTNAME, ZONE};
 use super::pod::{Inclusion, SpreadConstraint, Unsatisfiable};
 use super::resources::Resource;
 
+/// The extended resource of GPUs.
+pub const GPU: &str = "nvidia.com/gpu";
+
 /// A filter of the default profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Filter {
@@ -284,6 +287,21 @@ impl Faults {
 }
 
 impl Profile {
+    /// An approximation of GKE's `optimize-utilization`: the default profile, with the most allocated nodes
+    /// preferred by CPU, memory and GPUs. Google documents the aim, not the configuration; whether balance
+    /// and spread defaults are kept is not known, and [`Profile::without`] drops them.
+    pub fn gke_optimize_utilization() -> Self {
+        let mut strategy_resources = Weighted::cpu_and_memory();
+        strategy_resources.push(Weighted { resource: Resource::named(GPU), weight: 1 });
+        Self { strategy: Strategy::MostAllocated, strategy_resources, ..Self::default() }
+    }
+
+    /// The same without one of the scores.
+    pub fn without(mut self, score: Score) -> Self {
+        self.scores.retain(|it| it.0 != score);
+        self
+    }
+
     /// Checks what the real scheduler checks when it reads its configuration.
     ///
     /// # Errors
@@ -384,6 +402,8 @@ mod tests {
     #[test]
     fn the_default_is_sound() {
         assert!(fields(|_| {}).is_empty());
+        let gke = Profile::gke_optimize_utilization().without(Score::PodTopologySpread);
+        assert_eq!((gke.validate(), gke.scores.len()), (Ok(()), 6));
     }
 
     #[test]

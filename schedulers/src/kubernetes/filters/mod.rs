@@ -142,3 +142,99 @@ pub fn check_with_nominated<'a>(
     }
     prepared.check(node, used)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::examples::{cluster, pod};
+    use crate::kubernetes::pod::PodId;
+    use serde_json::{Value, json};
+
+    /// A small generator (Knuth's MMIX constants), so that a seed says all.
+    struct Draw(u64);
+
+    impl Draw {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % bound
+        }
+
+        fn word(&mut self, words: &[&str]) -> String {
+            words[self.below(words.len() as u64) as usize].to_owned()
+        }
+
+        fn pod(&mut self) -> Value {
+            let mut pod = json!({"labels": {"app": self.word(&["a", "b"])},
+                "containers": [{"requests": {"cpu_milli": self.below(400)}}]});
+            for kind in ["podAffinity", "podAntiAffinity"] {
+                if self.below(3) == 0 {
+                    let selector = json!({"matchLabels": {"app": self.word(&["a", "b"])}});
+                    let key = self.word(&["zone", "host"]);
+                    pod["affinity"][kind]["requiredDuringSchedulingIgnoredDuringExecution"] =
+                        json!([{"labelSelector": selector, "topologyKey": key}]);
+                }
+            }
+            if self.below(2) == 0 {
+                pod["topology_spread"] = json!([{"maxSkew": 1 + self.below(2),
+                    "topologyKey": self.word(&["zone", "host"]), "whenUnsatisfiable": "DoNotSchedule",
+                    "labelSelector": {"matchLabels": {"app": self.word(&["a", "b"])}},
+                    "minDomains": 1 + self.below(3), "nodeTaintsPolicy": self.word(&["Honor", "Ignore"])}]);
+            }
+            pod
+        }
+
+        fn node(&mut self, at: usize) -> Value {
+            let tasks: Vec<Value> = (0..self.below(4)).map(|_| self.pod()).collect();
+            let mut node = json!({"name": format!("n{at}"), "tasks": tasks,
+                "labels": {"host": format!("n{at}")}, "allocatable": {"cpu_milli": 1000, "pods": 4}});
+            if self.below(5) > 0 {
+                node["labels"]["zone"] = json!(self.word(&["x", "y", "z"]));
+            }
+            if self.below(4) == 0 {
+                node["taints"] = json!([{"key": "t", "effect": "NoSchedule"}]);
+            }
+            node
+        }
+    }
+
+    /// What the filters say of every node.
+    fn answers(prepared: &Prepared<'_>, cluster: &Cluster) -> Vec<Result<(), Rejection>> {
+        cluster.nodes().map(|(_, it)| prepared.check(it, it.used())).collect()
+    }
+
+    #[test]
+    fn a_shifted_state_is_that_of_a_cluster_without_the_pod() {
+        let profile = Profile {
+            filters: vec![Filter::PodTopologySpread, Filter::InterPodAffinity],
+            ..Profile::default()
+        };
+        let mut changed = 0;
+        for seed in 0..400 {
+            let mut draw = Draw(seed);
+            let nodes: Value = (0..5).map(|at| draw.node(at)).collect();
+            let (before, pod) = (cluster(nodes), pod(draw.pod()));
+            let Some(row) =
+                before.walk().iter().copied().find(|&it| !before.node(it).pods().is_empty())
+            else {
+                continue;
+            };
+            let gone: PodId = before.node(row).pods()[0].id;
+            let mut after = before.clone();
+            after.remove_pod(row, gone);
+
+            let node = before.node(row);
+            let mut prepared = Prepared::new(&profile, &before, &pod).unwrap();
+            let at_first = answers(&prepared, &before);
+            prepared.shift(node, &node.pods()[0], -1);
+            let fresh = Prepared::new(&profile, &after, &pod).unwrap();
+            assert_eq!(answers(&prepared, &before), answers(&fresh, &after), "seed {seed}");
+            changed += usize::from(answers(&fresh, &after) != at_first);
+            prepared.shift(node, &node.pods()[0], 1);
+            assert_eq!(answers(&prepared, &before), at_first, "seed {seed}");
+        }
+        assert!(changed > 40, "only {changed} of the cases tell anything");
+    }
+}
