@@ -31,7 +31,8 @@ pub struct NegativeMemory {
     pub reserved_mib: u64,
 }
 
-/// What a machine registers: all cores, and whole MiB less those reserved.
+/// What a machine registers: all cores, and whole MiB less those reserved. `configured` are the ports of
+/// `ECS_RESERVED_PORTS` and `ECS_RESERVED_PORTS_UDP`.
 ///
 /// # Errors
 ///
@@ -40,15 +41,18 @@ pub fn register(
     cores: u64,
     total_bytes: u64,
     reserved_mib: u64,
-    ports: &[u16],
+    configured: &Ports,
 ) -> Result<Registration, NegativeMemory> {
     let total_mib = total_bytes >> 20;
     let memory_mib = total_mib.checked_sub(reserved_mib);
-    let ports = if ports.is_empty() { &PORTS } else { ports };
+    let mut ports = configured.clone();
+    if ports.tcp.is_empty() {
+        ports.tcp.extend(PORTS);
+    }
     Ok(Registration {
         cpu_units: cores * size::UNITS,
         memory_mib: memory_mib.ok_or(NegativeMemory { total_mib, reserved_mib })?,
-        ports: Ports { tcp: ports.iter().copied().collect(), ..Ports::default() },
+        ports,
     })
 }
 
@@ -58,7 +62,9 @@ mod tests {
 
     #[test]
     fn memory_is_rounded_down_and_reserved() {
-        let mib = |bytes, reserved| register(2, bytes, reserved, &[]).map(|it| it.memory_mib);
+        let mib = |bytes, reserved| {
+            register(2, bytes, reserved, &Ports::default()).map(|it| it.memory_mib)
+        };
         assert_eq!(mib(8_373_026_816, 0), Ok(7985));
         assert_eq!(mib(8_589_524_992, 0), Ok(8191));
         assert_eq!(mib(8_589_524_992, 191), Ok(8000));
@@ -68,9 +74,13 @@ mod tests {
 
     #[test]
     fn ports_are_the_usual_ones_or_those_configured() {
-        let ports = |configured: &[u16]| register(2, 0, 0, configured).unwrap().ports.tcp;
-        assert_eq!(ports(&[]), PORTS.into());
-        assert_eq!(ports(&[22, 80]), [22, 80].into());
-        assert_eq!(register(4, 0, 0, &[]).unwrap().cpu_units, 4096);
+        let ports = |tcp: &[u16], udp: &[u16]| {
+            let set = |it: &[u16]| it.iter().copied().collect();
+            register(4, 0, 0, &Ports { tcp: set(tcp), udp: set(udp) }).unwrap().ports
+        };
+        assert_eq!(ports(&[], &[]), Ports { tcp: PORTS.into(), udp: [].into() });
+        assert_eq!(ports(&[22, 80], &[]), Ports { tcp: [22, 80].into(), udp: [].into() });
+        assert_eq!(ports(&[], &[53]), Ports { tcp: PORTS.into(), udp: [53].into() });
+        assert_eq!(register(4, 0, 0, &Ports::default()).unwrap().cpu_units, 4096);
     }
 }

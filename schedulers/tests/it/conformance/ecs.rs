@@ -804,8 +804,14 @@ struct RegisterGiven {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PortsConfig {
-    List(Vec<u16>),
+    List(BTreeSet<u16>),
     Text(String),
+    Both {
+        #[serde(default)]
+        tcp: BTreeSet<u16>,
+        #[serde(default)]
+        udp: BTreeSet<u16>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -823,13 +829,15 @@ fn run_register(case: &Case) -> Result<(), String> {
     read::<Nothing>(&case.request)?;
     let given: RegisterGiven = read(&case.given)?;
     let want: RegisterExpect = read(&case.expect)?;
-    let ports = match given.reserved_ports_config {
-        None => Vec::new(),
-        Some(PortsConfig::List(ports)) => ports,
+    let mut ports = Ports::default();
+    match given.reserved_ports_config {
+        None => {}
+        Some(PortsConfig::List(tcp)) => ports.tcp = tcp,
         Some(PortsConfig::Text(text)) => {
-            serde_json::from_str(&text).map_err(|it| it.to_string())?
+            ports.tcp = serde_json::from_str(&text).map_err(|it| it.to_string())?;
         }
-    };
+        Some(PortsConfig::Both { tcp, udp }) => ports = Ports { tcp, udp },
+    }
     let got = register::register(
         given.cores.unwrap_or(0),
         given.total_bytes.unwrap_or(0),
