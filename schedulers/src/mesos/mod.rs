@@ -27,3 +27,5 @@ pub mod quota;
 pub mod resources;
 mod run;
 pub mod sorter;
+#[cfg(test)]
+mod tests;
