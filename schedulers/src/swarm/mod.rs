@@ -130,7 +130,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// What the client is told, to the letter.
+    /// What the client is told, to the letter, of a failure of this scheduler.
     pub fn text(&self, failure: Failure, request: &Request) -> String {
         match failure {
             Failure::Filtered { at } if self.filters[at] == Filter::Health => {

@@ -105,5 +105,10 @@ mod tests {
         assert_eq!(heap, ['a', 'b', 'c', 'd']);
         sort_heap(&mut heap, key);
         assert_eq!(heap, ['b', 'c', 'd', 'a']);
+
+        // Of two equal children the left one moves up.
+        let mut heap = vec![('z', 9), ('b', 5), ('c', 5), ('d', 1)];
+        sort_heap(&mut heap, |it| it.1);
+        assert_eq!(heap.iter().map(|it| it.0).collect::<String>(), "dcbz");
     }
 }

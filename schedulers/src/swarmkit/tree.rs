@@ -168,14 +168,12 @@ mod tests {
 
     #[test]
     fn a_second_visit_drops_what_is_full() {
-        let mut nodes = nodes("a b c");
+        let mut nodes = nodes("a b c d");
         let spec = Spec { max_replicas: 1, ..service() };
         let mut pipeline = Pipeline::new(&spec);
-        let mut tree = Tree::build(&nodes, &[0, 1, 2], &spec, 3, 0, &mut pipeline);
-        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline).len(), 3);
-        nodes[0].add(&spec, true);
-        let mut left = tree.ordered(0, &nodes, &spec, 0, &mut pipeline).to_vec();
-        left.sort_unstable();
-        assert_eq!(left, [1, 2]);
+        let mut tree = Tree::build(&nodes, &[0, 1, 2, 3], &spec, 4, 0, &mut pipeline);
+        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline), [1, 2, 3, 0]);
+        nodes[1].add(&spec, true);
+        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline), [2, 3, 0]);
     }
 }
