@@ -86,21 +86,31 @@ impl Cluster {
         self.namespaces.get(name).unwrap_or(NONE)
     }
 
-    /// A node joins; answers its row.
+    /// A node joins, at the first free row; answers the row.
     pub fn add_node(&mut self, node: Node) -> usize {
         let free = self.rows.iter().position(Option::is_none);
         let row = free.unwrap_or(self.rows.len());
-        if free.is_none() {
-            self.rows.push(None);
+        self.put_node(row, node);
+        row
+    }
+
+    /// A node joins at a row of the caller's choice.
+    ///
+    /// # Panics
+    ///
+    /// If the row is taken.
+    pub fn put_node(&mut self, row: usize, node: Node) {
+        if row >= self.rows.len() {
+            self.rows.resize(row + 1, None);
         }
+        assert!(self.rows[row].is_none(), "row {row} is taken");
         self.tree.add(row, &node.labels);
         self.walk = self.tree.list();
         self.count_images(&node, 1);
         self.rows[row] = Some(node);
-        row
     }
 
-    /// Many nodes join at once, in order.
+    /// Many nodes join at once, in order, at new rows; cheaper than one by one.
     pub fn add_nodes(&mut self, nodes: impl IntoIterator<Item = Node>) {
         for node in nodes {
             self.tree.add(self.rows.len(), &node.labels);
@@ -184,5 +194,7 @@ mod tests {
         cluster.update_node(1, |it| it.images.clear());
         assert_eq!((cluster.nodes_with_image("x"), cluster.nodes_with_image("y")), (0, 1));
         assert_eq!(cluster.walk(), [1, 0]);
+        cluster.put_node(4, node("d", "y"));
+        assert_eq!((cluster.walk(), cluster.nodes_with_image("y")), (&[1, 0, 4][..], 2));
     }
 }

@@ -1,8 +1,10 @@
 //! What a decision says about itself.
 
+use super::cluster::Cluster;
 use super::labels::InvalidSelector;
 use super::node::Node;
 use super::profile::{Filter, Release, Score};
+use super::taints::Taint;
 use std::collections::BTreeMap;
 
 /// How a filter answers for a node.
@@ -48,6 +50,17 @@ impl Shortage {
     /// Whether it is short of nothing.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let named = [
+            (self.pods, "Too many pods"),
+            (self.cpu, "Insufficient cpu"),
+            (self.memory, "Insufficient memory"),
+            (self.ephemeral, "Insufficient ephemeral-storage"),
+        ];
+        let named = named.into_iter().filter(|it| it.0).map(|it| it.1.to_owned());
+        named.chain(self.extended.iter().map(|it| format!("Insufficient {it}"))).collect()
     }
 }
 
@@ -117,47 +130,36 @@ impl Rejection {
         }
     }
 
-    /// In the words of the real scheduler, parted by `; ` where there are several.
-    pub fn reason(&self, node: &Node, release: Release) -> String {
-        match self {
-            Self::Cordoned => "node(s) were unschedulable".to_owned(),
-            Self::OtherNodeNamed => "node(s) didn't match the requested node name".to_owned(),
+    /// In the words of the real scheduler, one for each thing that is wrong.
+    pub fn reasons(&self, node: &Node, release: Release) -> Vec<String> {
+        let text = match self {
+            Self::Cordoned => "node(s) were unschedulable",
+            Self::OtherNodeNamed => "node(s) didn't match the requested node name",
             Self::Taint(at) => match (release, node.taints.get(*at)) {
-                (Release::V1_23, Some(it)) => format!(
-                    "node(s) had taint {{{}: {}}}, that the pod didn't tolerate",
-                    it.key, it.value
-                ),
-                _ => "node(s) had untolerated taint(s)".to_owned(),
+                (Release::V1_23, Some(Taint { key, value, .. })) => {
+                    let taint = format!("{{{key}: {value}}}");
+                    return vec![format!(
+                        "node(s) had taint {taint}, that the pod didn't tolerate"
+                    )];
+                }
+                _ => "node(s) had untolerated taint(s)",
             },
-            Self::AddedAffinity => {
-                "node(s) didn't match scheduler-enforced node affinity".to_owned()
+            Self::AddedAffinity => "node(s) didn't match scheduler-enforced node affinity",
+            Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
+            Self::NotAmongNames => "(excluded by PreFilterResult)",
+            Self::ContradictoryNames => "pod affinity terms conflict",
+            Self::Ports => "node(s) didn't have free ports for the requested pod ports",
+            Self::Resources(short) => return short.reasons(),
+            Self::SpreadLabel => {
+                "node(s) didn't match pod topology spread constraints (missing required label)"
             }
-            Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector".to_owned(),
-            Self::NotAmongNames => "(excluded by PreFilterResult)".to_owned(),
-            Self::ContradictoryNames => "pod affinity terms conflict".to_owned(),
-            Self::Ports => "node(s) didn't have free ports for the requested pod ports".to_owned(),
-            Self::Resources(short) => {
-                let named = [
-                    (short.pods, "Too many pods"),
-                    (short.cpu, "Insufficient cpu"),
-                    (short.memory, "Insufficient memory"),
-                    (short.ephemeral, "Insufficient ephemeral-storage"),
-                ];
-                let named = named.into_iter().filter(|it| it.0).map(|it| it.1.to_owned());
-                let others = short.extended.iter().map(|it| format!("Insufficient {it}"));
-                named.chain(others).collect::<Vec<_>>().join("; ")
-            }
-            Self::SpreadLabel => "node(s) didn't match pod topology spread constraints \
-                                  (missing required label)"
-                .to_owned(),
-            Self::Spread => "node(s) didn't match pod topology spread constraints".to_owned(),
-            Self::Affinity => "node(s) didn't match pod affinity rules".to_owned(),
-            Self::AntiAffinity => "node(s) didn't match pod anti-affinity rules".to_owned(),
-            Self::RunningAntiAffinity => {
-                "node(s) didn't satisfy existing pods anti-affinity rules".to_owned()
-            }
-            Self::Terms(error) => error.to_string(),
-        }
+            Self::Spread => "node(s) didn't match pod topology spread constraints",
+            Self::Affinity => "node(s) didn't match pod affinity rules",
+            Self::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
+            Self::RunningAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Self::Terms(error) => return vec![error.to_string()],
+        };
+        vec![text.to_owned()]
     }
 }
 
@@ -218,6 +220,19 @@ pub struct Explanation {
     pub skipped: Vec<Score>,
 }
 
+impl Explanation {
+    /// How many nodes were rejected for each reason; a node counts for each thing that is wrong with it.
+    pub fn counts(&self, cluster: &Cluster, release: Release) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (&row, node) in &self.nodes {
+            let reasons =
+                node.rejection.iter().flat_map(|it| it.reasons(cluster.node(row), release));
+            reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
+        }
+        counts
+    }
+}
+
 impl Recorder for Explanation {
     fn rejected(&mut self, row: usize, why: &Rejection) {
         self.nodes.entry(row).or_default().rejection = Some(why.clone());
@@ -259,10 +274,30 @@ mod tests {
             ..Shortage::default()
         };
         let rejection = Rejection::Resources(short.clone());
-        let reason = rejection.reason(&Node::named("n"), Release::V1_35);
-        assert_eq!(reason, "Too many pods; Insufficient memory; Insufficient nvidia.com/gpu");
+        let reasons = rejection.reasons(&Node::named("n"), Release::V1_35);
+        let expected = ["Too many pods", "Insufficient memory", "Insufficient nvidia.com/gpu"];
+        assert_eq!(reasons, expected);
+        let mut cluster = Cluster::default();
+        cluster.add_nodes([Node::named("a"), Node::named("b"), Node::named("c")]);
+        let mut said = Explanation::default();
+        said.rejected(0, &rejection);
+        said.rejected(1, &Rejection::Resources(Shortage { pods: true, ..Shortage::default() }));
+        said.passed(2);
+        assert_eq!(said.counts(&cluster, Release::V1_35)["Too many pods"], 2);
+        assert_eq!(said.counts(&cluster, Release::V1_35).values().sum::<usize>(), 4);
         assert_eq!(rejection.status(), Status::Unschedulable);
         let hopeless = Rejection::Resources(Shortage { hopeless: true, ..short });
         assert_eq!(hopeless.status(), Status::UnschedulableAndUnresolvable);
+    }
+
+    #[test]
+    fn the_older_release_names_the_taint() {
+        let mut node = Node::named("n");
+        let (key, value) = ("k".to_owned(), "v".to_owned());
+        node.taints =
+            vec![Taint { key, value, effect: crate::kubernetes::taints::Effect::NoExecute }];
+        let said = |release| Rejection::Taint(0).reasons(&node, release).join("");
+        assert_eq!(said(Release::V1_35), "node(s) had untolerated taint(s)");
+        assert_eq!(said(Release::V1_23), "node(s) had taint {k: v}, that the pod didn't tolerate");
     }
 }

@@ -263,6 +263,33 @@ mod tests {
     }
 
     #[test]
+    fn spread_and_affinity_follow_who_goes() {
+        let a = |priority: i32| json!({"labels": {"app": "a"}, "priority": priority});
+        let shy = json!({"labels": {"app": "b"}, "priority": 1, "affinity": {"podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone",
+                "labelSelector": {"matchLabels": {"app": "a"}}}]}}});
+        let nodes = |at_x: &[Value], at_y: &[Value]| {
+            cluster(json!([
+                {"name": "x", "labels": {"zone": "x"}, "allocatable": {"pods": 9}, "tasks": at_x},
+                {"name": "y", "labels": {"zone": "y"}, "allocatable": {"pods": 9}, "tasks": at_y},
+            ]))
+        };
+        let pod = pod(json!({"labels": {"app": "a"}, "priority": 5, "topology_spread": [{
+            "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": "a"}}}]}));
+        let found = |cluster: &Cluster| -> Vec<(usize, Vec<u64>)> {
+            let profile = Profile::default();
+            let found = dry_run(&profile, cluster, &pod, &[0, 1], 1).into_iter();
+            found.map(|it| (it.row, it.victims.iter().map(|it| it.id.0).collect())).collect()
+        };
+        // One of the two is too many at x once the pod is there.
+        assert_eq!(found(&nodes(&[a(1), a(2)], &[a(9)])), [(0, vec![0])]);
+        // The shy one keeps pods out of its zone; who is looked at first comes first.
+        let both = nodes(&[shy.clone(), a(9)], &[shy, a(9)]);
+        assert_eq!(found(&both), [(1, vec![2]), (0, vec![0])]);
+    }
+
+    #[test]
     fn the_best_candidate() {
         let pods = |all: &[(i32, Option<i64>)]| -> Vec<Pod> {
             all.iter().map(|&(priority, started)| pod(asks(1, priority, started))).collect()

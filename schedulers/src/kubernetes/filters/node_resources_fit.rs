@@ -62,7 +62,7 @@ mod tests {
         ] {
             let found = check(&asks(requests.clone()), &node, node.used());
             let said = found.as_ref().err().map_or(String::new(), |it| {
-                it.reason(&node, crate::kubernetes::profile::Release::V1_35)
+                it.reasons(&node, crate::kubernetes::profile::Release::V1_35).join("; ")
             });
             assert_eq!(said, short, "{requests}");
             let is_hopeless = matches!(&found, Err(Rejection::Resources(it)) if it.hopeless);

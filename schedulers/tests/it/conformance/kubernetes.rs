@@ -283,7 +283,7 @@ fn compare_filters(
     let mut said = BTreeMap::new();
     for (&row, rejection) in found {
         let Some(rejection) = rejection else { continue };
-        let mut reason = rejection.reason(scene.node(row), profile.release);
+        let mut reason = rejection.reasons(scene.node(row), profile.release).join("; ");
         if let (Rejection::Terms(_), Some(it)) = (rejection, reasons.get(&scene.name(row)))
             && (it.contains(&reason) || reason.contains(it.as_str()))
         {
