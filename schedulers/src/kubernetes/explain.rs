@@ -146,7 +146,7 @@ impl Rejection {
             },
             Self::AddedAffinity => "node(s) didn't match scheduler-enforced node affinity",
             Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
-            Self::NotAmongNames => "(excluded by PreFilterResult)",
+            Self::NotAmongNames => "node(s) didn't satisfy plugin(s) [NodeAffinity]",
             Self::ContradictoryNames => "pod affinity terms conflict",
             Self::Ports => "node(s) didn't have free ports for the requested pod ports",
             Self::Resources(short) => return short.reasons(),

@@ -51,15 +51,15 @@ impl BackOff {
         if self.first_us > limit { self.longest_us } else { self.first_us << doublings }
     }
 
-    /// When its back-off ends, if its last attempt failed then.
-    pub fn ends_us(self, failed_us: u64, attempts: u32) -> u64 {
-        whole_seconds(failed_us + self.duration_us(attempts))
+    /// When its back-off ends, if its last attempt failed then; `None` if there was no attempt.
+    pub fn ends_us(self, failed_us: u64, attempts: u32) -> Option<u64> {
+        (attempts > 0).then(|| whole_seconds(failed_us + self.duration_us(attempts)))
     }
 }
 
 /// Whether a back-off that ends then is still on.
-pub fn is_backing_off(ends_us: u64, now_us: u64) -> bool {
-    ends_us >= whole_seconds(now_us)
+pub fn is_backing_off(ends_us: Option<u64>, now_us: u64) -> bool {
+    ends_us.is_some_and(|it| it >= whole_seconds(now_us))
 }
 
 /// The order in which pods leave back-off, and in which they are taken early when nothing else waits: the
@@ -98,7 +98,10 @@ mod tests {
             [0, 1, 2, 3, 4, 5, 6, 64, 65, 200].map(seconds),
             [0, 1, 2, 4, 8, 10, 10, 10, 10, 10]
         );
-        assert_eq!(BackOff::default().ends_us(1_999_999, 2), 3_000_000);
-        assert!(is_backing_off(3_000_000, 3_999_999) && !is_backing_off(3_000_000, 4_000_000));
+        assert_eq!(BackOff::default().ends_us(1_999_999, 2), Some(3_000_000));
+        assert_eq!(BackOff::default().ends_us(1_999_999, 0), None);
+        let ends = Some(3_000_000);
+        assert!(is_backing_off(ends, 3_999_999) && !is_backing_off(ends, 4_000_000));
+        assert!(!is_backing_off(None, 0));
     }
 }

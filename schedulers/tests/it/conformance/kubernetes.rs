@@ -267,6 +267,10 @@ struct ExpectFilter {
     reasons: BTreeMap<String, String>,
 }
 
+/// What the vectors write for nodes that are never looked at because the pod's terms name others. The real
+/// system keeps one status for all of them together.
+const NOT_LOOKED_AT: &str = "(excluded by PreFilterResult)";
+
 /// Statuses and reasons by name. What cannot be parsed is said at length by the real system: only that it is
 /// said counts.
 fn compare_filters(
@@ -284,10 +288,14 @@ fn compare_filters(
     for (&row, rejection) in found {
         let Some(rejection) = rejection else { continue };
         let mut reason = rejection.reasons(scene.node(row), profile.release).join("; ");
-        if let (Rejection::Terms(_), Some(it)) = (rejection, reasons.get(&scene.name(row)))
-            && (it.contains(&reason) || reason.contains(it.as_str()))
-        {
-            reason.clone_from(it);
+        match (rejection, reasons.get(&scene.name(row))) {
+            (Rejection::NotAmongNames, _) => NOT_LOOKED_AT.clone_into(&mut reason),
+            (Rejection::Terms(_), Some(it))
+                if it.contains(&reason) || reason.contains(it.as_str()) =>
+            {
+                reason.clone_from(it);
+            }
+            _ => {}
         }
         said.insert(scene.name(row), reason);
     }
