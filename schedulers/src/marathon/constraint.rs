@@ -80,12 +80,12 @@ impl Constraint {
     /// # Errors
     ///
     /// If it may not, with the reason.
-    pub fn check<'a>(
+    pub fn check<'a, 'v>(
         &self,
-        offered: &Site,
+        offered: &'v Site,
         placed: impl Iterator<Item = &'a Site> + Clone,
         target: u32,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Reason<'v>> {
         let Some(value) = self.field.of(offered) else {
             let is_fine = matches!(self.operator, Operator::Unlike(_));
             return if is_fine { Ok(()) } else { Err(Reason::Missing) };
@@ -123,7 +123,8 @@ pub(super) mod check {
         let mut next = || words.next().unwrap_or_default();
         let it = Constraint::read(next(), next(), next()).unwrap();
         let placed: Vec<_> = placed.split("; ").filter(|it| !it.is_empty()).map(site).collect();
-        let got = it.check(&site(offered), placed.iter(), target);
+        let offered_site = site(offered);
+        let got = it.check(&offered_site, placed.iter(), target);
         let got = got.map_or_else(|it| it.to_string(), |()| "fine".to_owned());
         assert_eq!(got, want, "{constraint} on {offered}");
     }

@@ -71,7 +71,7 @@ impl Field {
 }
 
 #[cfg(test)]
-pub(super) mod check {
+pub(crate) mod check {
     use super::*;
 
     /// `host`, `host rack=a`, `host jdk=7 @region=r @zone=z`; a value of digits is a number.

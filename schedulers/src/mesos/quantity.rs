@@ -147,7 +147,7 @@ impl Limits {
 }
 
 #[cfg(test)]
-pub(super) mod check {
+pub(crate) mod check {
     use super::*;
 
     /// `2 1024 0 1` are cpus, memory, disk and GPUs; what is left out is 0.

@@ -5,16 +5,16 @@
 
 use super::Reason;
 
-pub(in crate::marathon) fn cluster<'a>(
+pub(in crate::marathon) fn cluster<'a, 'v>(
     wanted: Option<&str>,
-    value: &str,
+    value: &'v str,
     mut placed: impl Iterator<Item = Option<&'a str>>,
-) -> Result<(), Reason> {
+) -> Result<(), Reason<'v>> {
     let is_fine = match wanted {
         Some(wanted) => wanted == value,
         None => placed.next().is_none_or(|first| first == Some(value)),
     };
-    if is_fine { Ok(()) } else { Err(Reason::Wrong { found: value.to_owned() }) }
+    if is_fine { Ok(()) } else { Err(Reason::Wrong { found: value }) }
 }
 
 #[cfg(test)]

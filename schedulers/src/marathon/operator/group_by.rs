@@ -42,19 +42,19 @@ impl Groups {
         Self { count, rule: Generation::Quota }
     }
 
-    pub(in crate::marathon) fn check<'a>(
+    pub(in crate::marathon) fn check<'a, 'v>(
         self,
-        value: &str,
+        value: &'v str,
         placed: impl Iterator<Item = Option<&'a str>>,
         target: u32,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Reason<'v>> {
         let mut groups = BTreeMap::<Option<&str>, u32>::new();
         for it in placed {
             *groups.entry(it).or_default() += 1;
         }
         let own = groups.get(&Some(value)).copied();
         let of_groups = u32::try_from(groups.len()).expect("fewer than 2^32 groups");
-        let full = |count| Reason::Full { found: value.to_owned(), count };
+        let full = |count| Reason::Full { found: value, count };
         let is_fine = match (self.rule, own) {
             (Generation::Quota, Some(count)) if self.count > 0 => {
                 let (per, rest) = (target / self.count, target % self.count);

@@ -25,9 +25,13 @@ impl Wanted {
         &self.text
     }
 
-    pub(in crate::marathon) fn check(&self, value: &str, is_scalar: bool) -> Result<(), Reason> {
+    pub(in crate::marathon) fn check<'v>(
+        &self,
+        value: &'v str,
+        is_scalar: bool,
+    ) -> Result<(), Reason<'v>> {
         let wanted = if is_scalar { self.number.as_deref() } else { Some(self.text.as_str()) };
-        if wanted == Some(value) { Ok(()) } else { Err(Reason::Wrong { found: value.to_owned() }) }
+        if wanted == Some(value) { Ok(()) } else { Err(Reason::Wrong { found: value }) }
     }
 }
 

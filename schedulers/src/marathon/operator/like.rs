@@ -47,19 +47,19 @@ impl Pattern {
         &self.text
     }
 
-    pub(in crate::marathon) fn like(&self, value: &str) -> Result<(), Reason> {
+    pub(in crate::marathon) fn like<'v>(&self, value: &'v str) -> Result<(), Reason<'v>> {
         self.expect(value, true)
     }
 
-    pub(in crate::marathon) fn unlike(&self, value: &str) -> Result<(), Reason> {
+    pub(in crate::marathon) fn unlike<'v>(&self, value: &'v str) -> Result<(), Reason<'v>> {
         self.expect(value, false)
     }
 
-    fn expect(&self, value: &str, want: bool) -> Result<(), Reason> {
+    fn expect<'v>(&self, value: &'v str, want: bool) -> Result<(), Reason<'v>> {
         match &self.regex {
             None => Err(Reason::NoPattern),
             Some(regex) if regex.is_match(value.as_bytes()) == want => Ok(()),
-            Some(_) => Err(Reason::Wrong { found: value.to_owned() }),
+            Some(_) => Err(Reason::Wrong { found: value }),
         }
     }
 }

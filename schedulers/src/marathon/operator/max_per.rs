@@ -2,18 +2,18 @@
 
 use super::Reason;
 
-pub(in crate::marathon) fn max_per<'a>(
+pub(in crate::marathon) fn max_per<'a, 'v>(
     most: i32,
-    value: &str,
+    value: &'v str,
     placed: impl Iterator<Item = Option<&'a str>>,
-) -> Result<(), Reason> {
+) -> Result<(), Reason<'v>> {
     let count = placed.filter(|it| *it == Some(value)).count();
     // A value without instances is taken whatever the number, 0 and less included.
     if count == 0 || i64::try_from(count).is_ok_and(|it| it < i64::from(most)) {
         return Ok(());
     }
     let count = u32::try_from(count).expect("fewer than 2^32 instances");
-    Err(Reason::Full { found: value.to_owned(), count })
+    Err(Reason::Full { found: value, count })
 }
 
 #[cfg(test)]

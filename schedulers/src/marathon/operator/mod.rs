@@ -78,26 +78,26 @@ impl fmt::Display for Operator {
 }
 
 /// Why a constraint is not met.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason<'a> {
     /// The agent has no such value.
     Missing,
     /// The agent has this value, which is not what is asked for.
     Wrong {
         /// What the agent has.
-        found: String,
+        found: &'a str,
     },
     /// LIKE or UNLIKE without a pattern, which nothing meets.
     NoPattern,
     /// An instance has that value already.
     Taken {
         /// What the agent has.
-        found: String,
+        found: &'a str,
     },
     /// So many instances have that value, and more are not allowed now.
     Full {
         /// What the agent has.
-        found: String,
+        found: &'a str,
         /// Instances with that value.
         count: u32,
     },
@@ -108,7 +108,7 @@ pub enum Reason {
     },
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => write!(f, "the agent lacks it"),

@@ -2,12 +2,12 @@
 
 use super::Reason;
 
-pub(in crate::marathon) fn unique<'a>(
-    value: &str,
+pub(in crate::marathon) fn unique<'a, 'v>(
+    value: &'v str,
     mut placed: impl Iterator<Item = Option<&'a str>>,
-) -> Result<(), Reason> {
+) -> Result<(), Reason<'v>> {
     if placed.any(|it| it == Some(value)) {
-        return Err(Reason::Taken { found: value.to_owned() });
+        return Err(Reason::Taken { found: value });
     }
     Ok(())
 }

@@ -109,7 +109,8 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
     let Parts { field, operator, value } = case.policy.constraint;
     let constraint = Constraint::read(&field, &operator, &value).map_err(|it| it.to_string())?;
     let placed: Vec<Site> = case.placed.into_iter().map(Place::site).collect();
-    let got = constraint.check(&case.offer.site(), placed.iter(), case.task.instances);
+    let offered = case.offer.site();
+    let got = constraint.check(&offered, placed.iter(), case.task.instances);
     let Expect::Match { is_match } = case.expect;
     if got.is_ok() == is_match {
         Ok(())
