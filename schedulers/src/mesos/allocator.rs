@@ -79,6 +79,8 @@ pub struct Subscribed {
     pub is_suppressed: bool,
     /// Takes the place of [`Options::min_allocatable`], if given.
     pub min_allocatable: Option<Vec<Quantities>>,
+    /// Agents that its offer constraints rule out, as worked out by the caller.
+    pub excluded_agents: BTreeSet<AgentId>,
 }
 
 impl Subscription {
@@ -139,6 +141,7 @@ pub(super) struct Framework {
 pub(super) struct Membership {
     pub(super) is_suppressed: bool,
     pub(super) min_allocatable: Option<Vec<Quantities>>,
+    pub(super) excluded_agents: BTreeSet<AgentId>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -261,6 +264,7 @@ impl Allocator {
             let membership = Membership {
                 is_suppressed: subscribed.is_suppressed,
                 min_allocatable: subscribed.min_allocatable.clone(),
+                excluded_agents: subscribed.excluded_agents.clone(),
             };
             self.frameworks[framework.0 as usize].roles.insert(role, membership);
             self.track_member(framework, role);

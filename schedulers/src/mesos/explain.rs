@@ -94,6 +94,8 @@ pub enum RoleSkip {
 pub enum Skip {
     /// What is left is less than the least that is worth an offer.
     BelowMinimum,
+    /// The framework's offer constraints rule the agent out.
+    Excluded,
     /// The agent has GPUs, and the framework does not know of such.
     Gpus,
     /// The agent is in another region, and the framework does not know of such.
@@ -113,6 +115,7 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BelowMinimum => write!(f, "too little is left"),
+            Self::Excluded => write!(f, "offer constraints rule the agent out"),
             Self::Gpus => write!(f, "the agent has GPUs, the framework cannot use them"),
             Self::Region => write!(f, "the agent is in another region"),
             Self::NoProgress => write!(f, "nothing here helps towards the guarantee"),

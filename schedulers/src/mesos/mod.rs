@@ -16,8 +16,8 @@
 //! from a seed, or leaves them as they are.
 //!
 //! Differs: no maintenance and inverse offers, no pause after a master's fail-over until most agents are back, no
-//! white list of hosts, no offer constraints of frameworks, no `random` sorter; and see [`resources`] for what
-//! resources lack.
+//! white list of hosts, no `random` sorter; offer constraints come as the set of agents they rule out; and see
+//! [`resources`] for what resources lack.
 
 pub mod allocator;
 pub mod explain;

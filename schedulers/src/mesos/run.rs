@@ -183,6 +183,9 @@ impl Allocator {
     ) -> Result<Draft, Skip> {
         let by = &self.frameworks[framework.0 as usize];
         let on = &self.agents[&agent];
+        if by.roles.get(&role).is_some_and(|it| it.excluded_agents.contains(&agent)) {
+            return Err(Skip::Excluded);
+        }
         if !self.is_worth_an_offer(&available, by, role) {
             return Err(Skip::BelowMinimum);
         }

@@ -60,6 +60,7 @@ impl World {
                         "+revocable" => info.takes_revocable = true,
                         "+regions" => info.knows_regions = true,
                         "+any" => info.roles[0].min_allocatable = Some(vec![]),
+                        "-0" => info.roles[0].excluded_agents = [AgentId(0)].into(),
                         role => info
                             .roles
                             .push(Subscribed { role: role.to_owned(), ..Subscribed::default() }),
@@ -385,6 +386,16 @@ fn frameworks_get_what_they_know() {
         ("framework b y +gpus", "b@y 0: 8 64 0 1"),
         ("framework c z +regions", "c@z 1: 8 64"),
         ("framework d z +revocable", "d@z 2: ~4 64"),
+    ]);
+}
+
+#[test]
+fn offer_constraints_rule_agents_out() {
+    check(&[
+        ("framework a x -0", ""),
+        ("agent 0 1 64", ""),
+        ("agent 1 1 64", "a@x 1: 1 64"),
+        ("framework b x", "b@x 0: 1 64"),
     ]);
 }
 

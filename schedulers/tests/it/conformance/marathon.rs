@@ -42,8 +42,7 @@ struct Policy {
 struct Parts {
     field: String,
     operator: String,
-    #[serde(default)]
-    value: String,
+    value: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +106,8 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
         return Err(format!("unknown stage {:?}", case.policy.stage));
     }
     let Parts { field, operator, value } = case.policy.constraint;
-    let constraint = Constraint::read(&field, &operator, &value).map_err(|it| it.to_string())?;
+    let constraint = Constraint::read(&field, &operator, value.as_deref().unwrap_or_default())
+        .map_err(|it| it.to_string())?;
     let placed: Vec<Site> = case.placed.into_iter().map(Place::site).collect();
     let offered = case.offer.site();
     let got = constraint.check(&offered, placed.iter(), case.task.instances);
