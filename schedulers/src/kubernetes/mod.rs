@@ -30,6 +30,7 @@ mod near;
 pub mod node;
 pub mod node_terms;
 pub mod node_tree;
+mod per_shape;
 pub mod pick;
 pub mod pod;
 pub mod preemption;

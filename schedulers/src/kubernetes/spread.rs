@@ -6,7 +6,8 @@ use super::cluster::Cluster;
 use super::labels::{InvalidSelector, Labels, Selector};
 use super::node::Node;
 use super::node_terms::allows;
-use super::pod::{Inclusion, Pod, SpreadConstraint, Unsatisfiable};
+use super::per_shape::PerShape;
+use super::pod::{Inclusion, Pod, PodSpec, SpreadConstraint, Unsatisfiable};
 use super::profile::Profile;
 use super::taints::untolerated;
 use std::borrow::Cow;
@@ -83,21 +84,16 @@ impl Rule<'_> {
                 || untolerated(&node.taints, &spec.tolerations).is_none())
     }
 
-    /// Whether the pod counts for pods of this namespace. Pods that are being deleted do not, and nothing
-    /// does for a selector that requires nothing.
-    pub fn counts(&self, pod: &Pod, namespace: &str) -> bool {
-        !self.selector.is_empty()
-            && !pod.terminating
-            && pod.spec().namespace == namespace
-            && self.selector.matches(&pod.spec().labels)
-    }
-
-    /// How many pods of the node count.
-    pub fn count(&self, node: &Node, namespace: &str) -> i64 {
+    /// How many pods of the node count for a pod of this namespace. Pods that are being deleted do not, and
+    /// nothing does for a selector that requires nothing. `seen` is this rule's own.
+    pub fn count(&self, node: &Node, namespace: &str, seen: &mut PerShape<bool>) -> i64 {
         if self.selector.is_empty() {
             return 0;
         }
-        node.pods().iter().filter(|it| self.counts(it, namespace)).count() as i64
+        let is_meant =
+            |it: &PodSpec| it.namespace == namespace && self.selector.matches(&it.labels);
+        let counts = |it: &&Pod| !it.terminating && *seen.ask(it, is_meant);
+        node.pods().iter().filter(counts).count() as i64
     }
 }
 

@@ -5,7 +5,8 @@ use crate::kubernetes::explain::Rejection;
 use crate::kubernetes::labels::Labels;
 use crate::kubernetes::near::{ByPlace, OwnTerm, all_mean, running_means};
 use crate::kubernetes::node::Node;
-use crate::kubernetes::pod::{Pod, PodTerm};
+use crate::kubernetes::per_shape::PerShape;
+use crate::kubernetes::pod::{Pod, PodSpec, PodTerm};
 
 /// What is where, as far as it matters to the pod.
 #[derive(Debug, Clone)]
@@ -54,14 +55,25 @@ impl<'a> Surroundings<'a> {
             shunning: ByPlace::new(),
         };
         let minds = !found.affinity.is_empty() || !found.anti_affinity.is_empty();
+        let mut seen = PerShape::default();
         for (_, node) in cluster.nodes() {
             if minds || node.has_required_anti_affinity() {
                 for other in node.pods() {
-                    found.shift(node, other, 1);
+                    if *seen.ask(other, |it| found.is_concerned_by(it)) {
+                        found.shift(node, other, 1);
+                    }
                 }
             }
         }
         Ok((minds || !found.shunning.is_empty()).then_some(found))
+    }
+
+    /// Whether a pod changes anything where it is.
+    fn is_concerned_by(&self, other: &PodSpec) -> bool {
+        let mut theirs = other.anti_affinity.required().iter();
+        theirs.any(|it| running_means(it, self.pod, self.namespace))
+            || all_mean(&self.affinity, other)
+            || self.anti_affinity.iter().any(|it| it.means(other))
     }
 
     /// Takes a pod of the node as there (`by` 1) or as gone (`by` -1).

@@ -4,6 +4,7 @@ use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::explain::Rejection;
 use crate::kubernetes::labels::InvalidSelector;
 use crate::kubernetes::node::Node;
+use crate::kubernetes::per_shape::PerShape;
 use crate::kubernetes::pod::{Pod, Unsatisfiable};
 use crate::kubernetes::profile::Profile;
 use crate::kubernetes::spread::{Rule, has_all_labels, rules};
@@ -48,12 +49,14 @@ impl<'a> Skew<'a> {
             return Ok(None);
         }
         let mut counts = vec![BTreeMap::new(); rules.len()];
+        let mut seen: Vec<PerShape<bool>> = rules.iter().map(|_| PerShape::default()).collect();
+        let namespace = &pod.spec().namespace;
         for (_, node) in cluster.nodes().filter(|(_, it)| has_all_labels(&rules, it)) {
-            for (rule, counts) in rules.iter().zip(&mut counts) {
+            for ((rule, counts), seen) in rules.iter().zip(&mut counts).zip(&mut seen) {
                 if let Some(value) = rule.value(node)
                     && rule.includes(node, pod)
                 {
-                    *counts.entry(value).or_default() += rule.count(node, &pod.spec().namespace);
+                    *counts.entry(value).or_default() += rule.count(node, namespace, seen);
                 }
             }
         }

@@ -4,7 +4,8 @@ use super::{Choice, Column, Normalise};
 use crate::kubernetes::labels::InvalidSelector;
 use crate::kubernetes::near::{ByPlace, OwnTerm, running_means};
 use crate::kubernetes::node::Node;
-use crate::kubernetes::pod::{PodTerm, PodTerms};
+use crate::kubernetes::per_shape::PerShape;
+use crate::kubernetes::pod::{PodSpec, PodTerm, PodTerms};
 
 /// For each place, the weights of the pod's preferences that a pod there meets, and of the preferences and
 /// requirements of pods there that this one meets; anti-affinity counts below zero. A node has the sum over
@@ -13,7 +14,7 @@ use crate::kubernetes::pod::{PodTerm, PodTerms};
 /// # Errors
 ///
 /// If a term of the pod cannot be parsed.
-pub fn column(choice: Choice<'_>) -> Result<Option<Column>, InvalidSelector> {
+pub fn column<'a>(choice: Choice<'a>) -> Result<Option<Column>, InvalidSelector> {
     let (pod, cluster, profile) = (choice.pod, choice.cluster, choice.profile);
     let spec = pod.spec();
     let is_empty = |it: &PodTerms| it.preferred.as_ref().is_ok_and(Vec::is_empty);
@@ -25,23 +26,25 @@ pub fn column(choice: Choice<'_>) -> Result<Option<Column>, InvalidSelector> {
     let own = |(weight, term), sign: i64| (OwnTerm::new(term, cluster), sign * weight);
     let wanted = spec.affinity.preferred().iter().map(|it| own((it.0, &it.1), 1));
     let shunned = spec.anti_affinity.preferred().iter().map(|it| own((it.0, &it.1), -1));
-    let own: Vec<(OwnTerm<'_>, i64)> = wanted.chain(shunned).collect();
+    let own: Vec<(OwnTerm<'a>, i64)> = wanted.chain(shunned).collect();
     let namespace = cluster.namespace(&spec.namespace);
 
-    let mut places = ByPlace::new();
+    // What a pod adds where it is.
+    let hard = profile.hard_pod_affinity_weight;
+    let said = |theirs: &'a PodSpec| -> Vec<(&'a PodTerm, i64)> {
+        let required = theirs.affinity.required().iter().filter(|_| hard > 0);
+        let preferred = theirs.affinity.preferred().iter().map(|it| (&it.1, it.0));
+        let shunned = theirs.anti_affinity.preferred().iter().map(|it| (&it.1, -it.0));
+        let terms = required.map(|it| (it, hard)).chain(preferred).chain(shunned);
+        let of_them = terms.filter(|(it, _)| running_means(it, pod, namespace));
+        let of_pod = own.iter().filter(|(it, _)| it.means(theirs));
+        of_pod.map(|(it, weight)| (it.term, *weight)).chain(of_them).collect()
+    };
+    let (mut places, mut seen) = (ByPlace::new(), PerShape::default());
     for (_, node) in cluster.nodes().filter(|(_, it)| prefers || it.has_affinity()) {
         for other in node.pods() {
-            for (own, weight) in own.iter().filter(|(it, _)| it.means(other.spec())) {
-                add(&mut places, node, own.term, *weight);
-            }
-            let theirs = other.spec();
-            let hard = profile.hard_pod_affinity_weight;
-            let required = theirs.affinity.required().iter().filter(|_| hard > 0);
-            let preferred = theirs.affinity.preferred().iter().map(|it| (&it.1, it.0));
-            let shunned = theirs.anti_affinity.preferred().iter().map(|it| (&it.1, -it.0));
-            let terms = required.map(|it| (it, hard)).chain(preferred).chain(shunned);
-            for (term, weight) in terms.filter(|(it, _)| running_means(it, pod, namespace)) {
-                add(&mut places, node, term, weight);
+            for (term, weight) in seen.ask(other, said) {
+                add(&mut places, node, term, *weight);
             }
         }
     }

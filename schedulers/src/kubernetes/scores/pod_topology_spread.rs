@@ -5,6 +5,7 @@ use crate::kubernetes::labels::InvalidSelector;
 use crate::kubernetes::natural_log::ln;
 use crate::kubernetes::node::Node;
 use crate::kubernetes::node_tree::HOSTNAME;
+use crate::kubernetes::per_shape::PerShape;
 use crate::kubernetes::pod::Unsatisfiable;
 use crate::kubernetes::profile::{Release, SpreadDefaults};
 use crate::kubernetes::spread::{Rule, has_all_labels, rules};
@@ -17,6 +18,8 @@ struct Spread<'a> {
     counts: BTreeMap<&'a str, i64>,
     /// How much one pod weighs: more if there are many places.
     weight: f64,
+    /// Which shapes count.
+    seen: PerShape<bool>,
 }
 
 impl Spread<'_> {
@@ -42,12 +45,13 @@ pub fn column(choice: Choice<'_>) -> Result<Option<Column>, InvalidSelector> {
         !pod.spec().topology_spread.is_empty() || profile.spread_defaults != SpreadDefaults::System;
     let ignored: Vec<bool> =
         choice.nodes().map(|it| needs_all && !has_all_labels(&rules, it)).collect();
-    let spreads = spreads(choice, rules, &ignored, needs_all);
+    let mut spreads = spreads(choice, rules, &ignored, needs_all);
     let value = |(node, &ignored): (&Node, &bool)| {
         if ignored {
             return 0;
         }
-        let sum = spreads.iter().fold(0.0, |sum, it| sum + term(it, node, &pod.spec().namespace));
+        let terms = spreads.iter_mut().map(|it| term(it, node, &pod.spec().namespace));
+        let sum = terms.fold(0.0, |sum, it| sum + it);
         match profile.release {
             Release::V1_23 => sum as i64,
             Release::V1_35 => sum.round() as i64,
@@ -57,10 +61,10 @@ pub fn column(choice: Choice<'_>) -> Result<Option<Column>, InvalidSelector> {
     Ok(Some(Column { values, normalise: Normalise::Mirror { ignored } }))
 }
 
-fn term(spread: &Spread<'_>, node: &Node, namespace: &str) -> f64 {
+fn term(spread: &mut Spread<'_>, node: &Node, namespace: &str) -> f64 {
     let Some(value) = spread.rule.value(node) else { return 0.0 };
     let count = if spread.is_by_host() {
-        spread.rule.count(node, namespace)
+        spread.rule.count(node, namespace, &mut spread.seen)
     } else {
         spread.counts.get(value).copied().unwrap_or(0)
     };
@@ -77,7 +81,8 @@ fn spreads<'a>(
     let mut spreads: Vec<Spread<'a>> = rules
         .into_iter()
         .map(|rule| {
-            let mut spread = Spread { rule, counts: BTreeMap::new(), weight: 0.0 };
+            let mut spread =
+                Spread { rule, counts: BTreeMap::new(), weight: 0.0, seen: PerShape::default() };
             let places = if spread.is_by_host() {
                 counted().count()
             } else {
@@ -101,7 +106,7 @@ fn spreads<'a>(
             if spread.rule.includes(node, choice.pod)
                 && let Some(count) = spread.counts.get_mut(value)
             {
-                *count += spread.rule.count(node, namespace);
+                *count += spread.rule.count(node, namespace, &mut spread.seen);
             }
         }
     }
