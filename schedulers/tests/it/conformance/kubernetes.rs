@@ -188,6 +188,9 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
         return config_error(&newest, &expected.field);
     }
     newest.validate().map_err(|it| format!("refused: {it:?}"))?;
+    if case.expect_v1_23_4.is_some() && case.policy.stage != "score" {
+        return Err("only scores are expected of v1.23".to_owned());
+    }
     match case.policy.stage.as_str() {
         "score" => {
             run_score(&scene, &newest, &case.policy.plugin, &case.expect)?;
