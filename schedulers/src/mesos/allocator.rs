@@ -510,7 +510,6 @@ impl Allocator {
             self.drop_filters(|it| it.is_over_for_batch(at, batches));
             self.request_all();
             runs.push((at, self.run(&mut order, recorder)));
-            self.drop_filters(|it| it.ends() <= at);
             self.batches += 1;
             self.next_batch = at + self.options.allocation_interval;
         }

@@ -273,6 +273,14 @@ fn declined_is_not_offered_for_a_while() {
         ("decline a x 0 1 for 0", ""),
         ("tick 1", "b@x 0: 2 64"),
     ]);
+    check(&[
+        ("agent 0 2 64", ""),
+        ("framework a x", "a@x 0: 2 64"),
+        ("decline a x 0 2 64 for 1", ""),
+        ("tick 1", ""),
+        // It is over after the batch run of that very time.
+        ("framework b x -0", "a@x 0: 2 64"),
+    ]);
 }
 
 #[test]
@@ -302,6 +310,40 @@ fn quota_is_kept_for_the_role() {
         ("agent 2 4 64", "b@x 2: 4 64"),
         ("revive a", "a@q 1: 1 64"),
         ("agent 3 1 64", "b@x 3: 1 64"),
+    ]);
+}
+
+#[test]
+fn only_what_is_free_and_unreserved_is_headroom() {
+    check(&[
+        ("framework a x", ""),
+        ("quota q 2/", ""),
+        // Reserved to others, and revocable: no help for the guarantee of two.
+        ("agent 0 1 64 +z 5 ~5", "a@x 0: 0 64"),
+        // One more is missing nowhere now.
+        ("agent 1 2 64", "a@x 1: 1 64"),
+        // What is reserved to the role itself is consumed already.
+        ("agent 2 1 64 +q 2", "a@x 2: 1 64"),
+        ("tick 1", "a@x 0: 1, a@x 1: 1"),
+    ]);
+}
+
+#[test]
+fn what_a_run_gives_counts_in_the_same_run() {
+    check(&[
+        ("agent 0 2 64", ""),
+        ("agent 1 2 64", ""),
+        ("quota q 2/", ""),
+        ("framework a x", "a@x 0: 2 64, a@x 1: 0 64"),
+    ]);
+    check(&[("quota q 2/2", ""), ("agent 0 5 64", ""), ("framework b q", "b@q 0: 2 64")]);
+    check(&[
+        ("framework a q", ""),
+        ("framework b q", ""),
+        ("quota q 2/", ""),
+        ("quota r 3/", ""),
+        // Once the first has what was missing, the second has no claim to what is kept for others.
+        ("agent 0 5 64", "a@q 0: 2 64"),
     ]);
 }
 
