@@ -30,16 +30,6 @@ use std::fmt::Debug;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    #[serde(rename = "id")]
-    _id: String,
-    #[serde(rename = "version")]
-    _version: String,
-    #[serde(rename = "verified")]
-    _verified: Vec<String>,
-    #[serde(default, rename = "notes")]
-    _notes: String,
-    #[serde(default, rename = "source")]
-    _source: Value,
     policy: Policy,
     cluster: Option<Value>,
     task: Option<Value>,
@@ -51,8 +41,6 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
-    #[serde(rename = "system")]
-    _system: String,
     stage: String,
     #[serde(default)]
     plugin: String,

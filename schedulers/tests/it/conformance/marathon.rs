@@ -10,16 +10,6 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    #[serde(rename = "id")]
-    _id: String,
-    #[serde(rename = "version")]
-    _version: String,
-    #[serde(rename = "verified")]
-    _verified: Vec<String>,
-    #[serde(rename = "notes", default)]
-    _notes: Option<String>,
-    #[serde(rename = "source")]
-    _source: Value,
     policy: Policy,
     task: Task,
     offer: Place,
@@ -31,8 +21,6 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
-    #[serde(rename = "system")]
-    _system: String,
     stage: String,
     constraint: Parts,
 }

@@ -14,8 +14,6 @@ use std::sync::Arc;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    id: String,
-    source: Value,
     policy: Policy,
     cluster: Cluster,
     #[serde(default)]
@@ -24,17 +22,11 @@ struct Case {
     expect: Option<Expect>,
     #[serde(default)]
     steps: Vec<Step>,
-    #[serde(default)]
-    notes: Value,
-    version: String,
-    verified: Value,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
-    #[serde(rename = "system")]
-    _system: String,
     stage: String,
     #[serde(default)]
     strategy: Option<String>,
@@ -201,7 +193,6 @@ fn compare(
 
 pub(super) fn run(case: &Value) -> Result<(), String> {
     let case: Case = serde_json::from_value(case.clone()).map_err(|it| it.to_string())?;
-    let _ = (&case.id, &case.source, &case.notes, &case.version, &case.verified);
     let filter = |it: &String| Filter::named(it).ok_or_else(|| format!("unknown filter {it:?}"));
     let strategy = match &case.policy.strategy {
         None => Strategy::default(),

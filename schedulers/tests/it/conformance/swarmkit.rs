@@ -16,23 +16,15 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    id: String,
-    source: Value,
     policy: Policy,
     cluster: Cluster,
     task: Task,
     expect: Expect,
-    #[serde(default)]
-    notes: Value,
-    version: String,
-    verified: Value,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
-    #[serde(rename = "system")]
-    _system: String,
     stage: String,
 }
 
@@ -313,7 +305,6 @@ fn outcome(
 
 pub(super) fn run(case: &Value) -> Result<(), String> {
     let case: Case = serde_json::from_value(case.clone()).map_err(|it| it.to_string())?;
-    let _ = (&case.id, &case.source, &case.notes, &case.version, &case.verified);
     if case.policy.stage != "schedule_group" {
         return Err(format!("unknown stage {:?}", case.policy.stage));
     }
