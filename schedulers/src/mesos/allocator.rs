@@ -14,22 +14,23 @@ use super::quota::{Quota, QuotaError};
 use super::resources::Resources;
 use super::sorter::{Client, Sorter, Standing};
 use cluster::units::{Instant, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node of the cluster, numbered by the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgentId(pub u32);
 
 /// A framework, numbered in the order in which names were first heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FrameworkId(pub u32);
 
 /// A role, numbered in the order in which paths were first heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoleId(pub u32);
 
 /// Options of the master.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Time between batch runs.
     pub allocation_interval: Span,
@@ -56,7 +57,7 @@ impl Default for Options {
 }
 
 /// What a framework says of itself when it joins.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The roles in which it wants offers.
     pub roles: Vec<Subscribed>,
@@ -71,7 +72,7 @@ pub struct Subscription {
 }
 
 /// A role of a framework.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Subscribed {
     /// Path of the role.
     pub role: String,
@@ -116,7 +117,7 @@ pub struct Offer {
     pub resources: Resources,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Agent {
     pub(super) total: Resources,
     pub(super) available: Resources,
@@ -126,7 +127,7 @@ pub(super) struct Agent {
     pub(super) is_remote: bool,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Framework {
     pub(super) name: String,
     /// Whether it has joined. Names may be heard before.
@@ -137,14 +138,14 @@ pub(super) struct Framework {
     pub(super) filters: BTreeMap<(RoleId, AgentId), Vec<Filter>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Membership {
     pub(super) is_suppressed: bool,
     pub(super) min_allocatable: Option<Vec<Quantities>>,
     pub(super) excluded_agents: BTreeSet<AgentId>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Role {
     pub(super) path: String,
     pub(super) parent: Option<RoleId>,
@@ -157,7 +158,7 @@ pub(super) struct Role {
     pub(super) members: Option<Members>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Members {
     /// In the sorter of roles.
     pub(super) client: Client,
@@ -166,8 +167,8 @@ pub(super) struct Members {
     pub(super) frameworks: BTreeMap<Client, FrameworkId>,
 }
 
-/// The books, and the runs over them.
-#[derive(Debug, Clone)]
+/// The books, and the runs over them. A value like any other: it can be cloned, written and read back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Allocator {
     pub(super) options: Options,
     pub(super) agents: BTreeMap<AgentId, Agent>,

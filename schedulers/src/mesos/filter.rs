@@ -11,6 +11,7 @@
 
 use super::resources::Resources;
 use cluster::units::{Instant, Span};
+use serde::{Deserialize, Serialize};
 
 /// For how long what is given back is not to be offered again.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -47,7 +48,7 @@ impl Refusal {
 }
 
 /// Stops offers to one framework in one role of one agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     refused: Resources,
     ends: Instant,

@@ -3,8 +3,10 @@
 //! Source: Mesos c1b42f79, `common/values.cpp` (fixed point), `resource_quantities.hpp`. Amounts are fixed point
 //! with three decimals, so that adding and taking away never drifts; only shares are floats.
 
+use serde::{Deserialize, Serialize};
+
 /// A kind of resource. The first four are Mesos' own; further ones are numbered by the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Kind(pub u16);
 
 impl Kind {
@@ -34,7 +36,7 @@ pub(super) fn float(thousandths: u64) -> f64 {
 }
 
 /// Amounts in thousandths, by kind. A kind that is not there has the amount 0, and none is there with 0.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantities(Vec<(Kind, u64)>);
 
 impl Quantities {
@@ -116,7 +118,7 @@ impl Quantities {
 }
 
 /// Upper bounds in thousandths, by kind. A kind that is not there has none; 0 is a bound.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits(Vec<(Kind, u64)>);
 
 impl Limits {

@@ -8,10 +8,11 @@
 //! the role has them.
 
 use super::quantity::{Limits, Quantities};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What a role is guaranteed, and may have at most.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Kept for the role.
     pub guarantees: Quantities,

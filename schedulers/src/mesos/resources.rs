@@ -5,10 +5,11 @@
 //! are no disks or volumes that must be taken whole, nor resources shared by several tasks.
 
 use super::quantity::{Kind, Quantities};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Numbers, such as ports, as ranges.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
@@ -66,7 +67,7 @@ impl Ranges {
 }
 
 /// A bundle of resources.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Scalars of nobody, that are not taken back.
     pub unreserved: Quantities,

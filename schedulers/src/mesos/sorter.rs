@@ -18,15 +18,16 @@
 //! when it is next listed.
 
 use super::quantity::{Kind, Quantities, float};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A client of a sorter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Client(u32);
 
 /// A tree of clients.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sorter {
     /// The root comes first. Removed nodes keep their row until it is used again.
     nodes: Vec<Node>,
@@ -41,7 +42,7 @@ pub struct Sorter {
     is_sorted: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Node {
     name: String,
     /// Of a virtual leaf with the `.`.
@@ -57,7 +58,7 @@ struct Node {
     share: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Place {
     Internal,
     Leaf { client: Client, is_active: bool },

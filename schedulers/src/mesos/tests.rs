@@ -552,7 +552,12 @@ proptest! {
                     world.allocator.advance(world.now, |agents| chance.shuffle(agents), &mut ());
                 }
             }
-            world.allocator.run(|agents| chance.shuffle(agents), &mut ());
+            // What was written and read back goes on in the same way.
+            let bytes = postcard::to_stdvec(&world.allocator).unwrap();
+            let mut copy: Allocator = postcard::from_bytes(&bytes).unwrap();
+            let mut same_chance = chance.clone();
+            let offers = world.allocator.run(|agents| chance.shuffle(agents), &mut ());
+            prop_assert_eq!(offers, copy.run(|agents| same_chance.shuffle(agents), &mut ()));
 
             let mut held_by_all = Quantities::NONE;
             for agent in world.allocator.agents.values() {
