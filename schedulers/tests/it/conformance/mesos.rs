@@ -24,16 +24,6 @@ type Amounts = BTreeMap<String, f64>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    #[serde(rename = "id")]
-    _id: String,
-    #[serde(rename = "version")]
-    _version: String,
-    #[serde(rename = "verified")]
-    _verified: Vec<String>,
-    #[serde(rename = "notes", default)]
-    _notes: Option<String>,
-    #[serde(rename = "source")]
-    _source: Value,
     policy: Policy,
     steps: Vec<Value>,
 }
@@ -41,8 +31,6 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Policy {
-    #[serde(rename = "system")]
-    _system: String,
     stage: String,
     #[serde(default)]
     config: Config,

@@ -79,7 +79,7 @@ fn run(file: &Value, case: &Value) -> Result<Verdict, String> {
             "kubernetes" => kubernetes::run(&bare(case)?),
             "swarm-classic" => swarm::run(&bare(case)?),
             "swarmkit" => swarmkit::run(&bare(case)?),
-            "mesos" => mesos::run(case),
+            "mesos" => mesos::run(&bare(case)?),
             "marathon" => marathon::run(&bare(case)?),
             other => Err(format!("unknown system {other:?}")),
         }
