@@ -10,7 +10,8 @@
 //! (what a node has left, as one number) and [`weights`] (how much each resource counts).
 //!
 //! The crate does no I/O, asks no clock and draws only from the stream it is given. No floating-point
-//! number takes part in a decision.
+//! number takes part in a decision, but for those of [`fgd`], whose paper's decisions are theirs: see
+//! [`fragments`].
 //!
 //! # To add a strategy: one new file, two lines
 //!
@@ -27,8 +28,16 @@ pub mod card;
 mod check;
 pub mod dot_product;
 pub mod ecs;
+pub mod fgd;
+pub mod fgd_best_fit;
+pub mod fgd_dot_product;
+pub mod fgd_random;
 pub mod first_fit;
+pub mod fragments;
+pub mod gpu_clustering;
+pub mod gpu_packing;
 pub mod kubernetes;
+pub mod largest;
 pub mod marathon;
 pub mod mesos;
 pub mod next_fit;
@@ -72,4 +81,10 @@ pub const ALL: &[Entry] = &[
     Entry { card: &norm_greedy::CARD, plan: norm_greedy::plan },
     Entry { card: &power_of_d::CARD, plan: power_of_d::plan },
     Entry { card: &ecs::CARD, plan: ecs::plan },
+    Entry { card: &fgd::CARD, plan: fgd::plan },
+    Entry { card: &gpu_packing::CARD, plan: gpu_packing::plan },
+    Entry { card: &gpu_clustering::CARD, plan: gpu_clustering::plan },
+    Entry { card: &fgd_best_fit::CARD, plan: fgd_best_fit::plan },
+    Entry { card: &fgd_dot_product::CARD, plan: fgd_dot_product::plan },
+    Entry { card: &fgd_random::CARD, plan: fgd_random::plan },
 ];

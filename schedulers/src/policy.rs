@@ -215,16 +215,21 @@ fn times(limit: usize) -> String {
     if limit == 1 { "once".to_owned() } else { format!("{limit} times") }
 }
 
-/// The words most like `found`, the nearest first; at most three.
+/// The words most like `found`, the nearest first; at most three. A slip of one letter is nearer than a part
+/// of a word, which is nearer than a word that takes more letters.
 fn nearest(found: &str, words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let found = found.to_lowercase();
-    let mut near: Vec<(usize, &'static str)> = words
-        .map(|it| (strsim::damerau_levenshtein(&found, it), it))
-        .filter(|(distance, it)| *distance <= 1 + it.len() / 3 || is_part(&found, it))
+    let mut near: Vec<((u8, usize), &'static str)> = words
+        .filter_map(|it| match strsim::damerau_levenshtein(&found, it) {
+            slip @ 0..=1 => Some(((0, slip), it)),
+            part if is_part(&found, it) => Some(((1, part), it)),
+            more if more <= 1 + it.len() / 3 => Some(((2, more), it)),
+            _ => None,
+        })
         .collect();
     near.sort_unstable();
-    let closest = near.first().map_or(0, |it| it.0);
-    near.retain(|it| it.0 == closest);
+    let closest = near.first().map(|it| it.0);
+    near.retain(|it| Some(it.0) == closest);
     near.truncate(3);
     near.into_iter().map(|it| it.1).collect()
 }

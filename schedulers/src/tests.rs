@@ -356,7 +356,12 @@ proptest! {
 fn every_strategy_but_sampling_has_a_plain_one() {
     let without: Vec<String> =
         policies().into_iter().filter(|it| Plain::of(it, 0).is_none()).collect();
-    assert!(without.iter().all(|it| it.starts_with("power-of-d")), "{without:?}");
+    // FGD chooses devices, too; what it must decide is published: `bayplan reproduce fgd`.
+    let sampling = |it: &String| {
+        let name = it.split(':').next().unwrap_or_default();
+        ["power-of-d", "fgd", "fgd-random"].contains(&name)
+    };
+    assert!(without.iter().all(sampling), "{without:?}");
 }
 
 /// A scheduler that says in the plainest way what a policy means: all nodes that fit, a list of exact
@@ -472,6 +477,21 @@ impl Plain {
                     chain.iter().map(|it| ecs_step(it, ask, node, state)).collect()
                 })
             }
+            "fgd-best-fit" | "fgd-dot-product" => {
+                let is_fit = name == "fgd-best-fit";
+                Box::new(move |_, ask, node, state| {
+                    let halves = [Resource::Cpu, Resource::Gpu].map(|it| {
+                        let (free, asked) = (free(state, it, node), ask.shape.totals()[it.row()]);
+                        let asked = i128::from(asked);
+                        let whole = largest(state, it).max(1);
+                        if is_fit { (free - asked, whole) } else { (free * asked, whole * whole) }
+                    });
+                    let [(a, b), (c, d)] = halves;
+                    vec![-(100 * (2 * b * d - a * d - c * b) / (2 * b * d))]
+                })
+            }
+            "gpu-packing" => Box::new(|_, ask, node, state| vec![-packing(ask, node, state)]),
+            "gpu-clustering" => Box::new(|_, ask, node, state| vec![-clustering(ask, node, state)]),
             "power-of-d" if after("d=") == Some("50") => {
                 let by_tasks = after("load=") == Some("tasks");
                 // Ties are told apart by draws from a stream that the sampling used before.
@@ -546,6 +566,45 @@ fn left(norm: &str, ask: Ask<'_>, node: NodeId, state: &State) -> i128 {
     }
 }
 
+/// The score of `gpu-packing`, case by case.
+fn packing(ask: Ask<'_>, node: NodeId, state: &State) -> i128 {
+    if ask.shape.gpu_count == 0 {
+        return 0;
+    }
+    let devices = state.nodes().devices(node);
+    let used = state.nodes().best_fit_devices(ask.shape, node).unwrap();
+    let free: Vec<i128> = used.iter().map(|it| i128::from(devices[it].free().0)).collect();
+    let idle = free.iter().filter(|it| **it == 1000).count() as i128;
+    let percent: i128 = free.iter().map(|it| it / 10).sum();
+    let there: Vec<_> = devices.iter().filter(|it| it.capacity.0 > 0).collect();
+    let count = there.len() as i128;
+    match there.iter().all(|it| it.held.0 == 0) {
+        true => (33 - count).max(count),
+        false if idle > 0 => (50 - idle).max(33),
+        false => (100 - percent / 10).max(50),
+    }
+}
+
+/// The score of `gpu-clustering`, from the tasks on the node.
+fn clustering(ask: Ask<'_>, node: NodeId, state: &State) -> i128 {
+    let kind = |count: u16, milli: GpuMilli| match (count, milli) {
+        (0, _) => None,
+        (1, milli) if milli < GpuMilli::DEVICE => Some(0),
+        (count, _) => Some(count),
+    };
+    let Some(own) = kind(ask.shape.gpu_count, ask.shape.gpu_milli) else { return 0 };
+    let shapes = state.tasks_on(node).iter().map(|it| state.shape(state.task(*it).unwrap().shape));
+    let there: BTreeSet<u16> = shapes.filter_map(|it| kind(it.gpu_count, it.gpu_milli)).collect();
+    let company = match (there.contains(&own), there.len()) {
+        (true, 1) => 75,
+        (true, _) => 50,
+        (false, 0) => 25,
+        (false, _) => 0,
+    };
+    let whole = largest(state, Resource::Gpu).max(1);
+    company + 25 * (whole - free(state, Resource::Gpu, node)) / whole
+}
+
 fn weight(ask: Ask<'_>, state: &State, resource: Resource) -> i128 {
     let row = resource.row();
     let held: i128 = state
@@ -603,16 +662,22 @@ fn one_example_for_all() {
         })
         .collect();
     insta::assert_snapshot!(got.join("\n"), @r"
-    random       n2 n4 n2 n3 n4 n3 n2 n1 n2 n0 -
-    round-robin  n0 n1 n2 n3 n4 n0 n2 n3 n2 n3 -
-    first-fit    n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
-    next-fit     n0 n0 n1 n3 n3 n3 n3 n4 n2 n2 -
-    best-fit     n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
-    worst-fit    n3 n3 n3 n3 n2 n3 n2 n4 n0 n3 -
-    dot-product  n2 n3 n3 n3 n2 n2 n4 n3 n0 n3 -
-    norm-greedy  n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
-    power-of-d   n2 n4 n1 n3 n0 n2 n4 n0 n3 n4 -
-    ecs          n0 n2 n4 n3 n0 n2 n2 n0 n3 n4 -
+    random           n2 n4 n2 n3 n4 n3 n2 n1 n2 n0 -
+    round-robin      n0 n1 n2 n3 n4 n0 n2 n3 n2 n3 -
+    first-fit        n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
+    next-fit         n0 n0 n1 n3 n3 n3 n3 n4 n2 n2 -
+    best-fit         n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
+    worst-fit        n3 n3 n3 n3 n2 n3 n2 n4 n0 n3 -
+    dot-product      n2 n3 n3 n3 n2 n2 n4 n3 n0 n3 -
+    norm-greedy      n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
+    power-of-d       n2 n4 n1 n3 n0 n2 n4 n0 n3 n4 -
+    ecs              n0 n2 n4 n3 n0 n2 n2 n0 n3 n4 -
+    fgd              n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
+    gpu-packing      n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
+    gpu-clustering   n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
+    fgd-best-fit     n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
+    fgd-dot-product  n1 n0 n0 n3 n0 n4 n3 n1 n3 n3 n2
+    fgd-random       n2 n4 n2 n3 n3 n0 n3 n4 n2 n1 -
     ");
 }
 
