@@ -27,22 +27,33 @@ pub mod card;
 #[cfg(test)]
 mod check;
 pub mod dot_product;
+pub mod e_pvm;
 pub mod ecs;
+pub mod failure_spread;
 pub mod fgd;
 pub mod fgd_best_fit;
 pub mod fgd_dot_product;
 pub mod fgd_random;
 pub mod first_fit;
+pub mod fixed;
 pub mod fragments;
 pub mod gpu_clustering;
 pub mod gpu_packing;
+pub mod harmonic;
 pub mod kubernetes;
 pub mod largest;
+pub mod least_stranded;
 pub mod marathon;
 pub mod mesos;
+pub mod move_to_front;
 pub mod next_fit;
+pub mod nilas;
+mod nomad;
+pub mod nomad_binpack;
+pub mod nomad_spread;
 pub mod norm;
 pub mod norm_greedy;
+pub mod per_node;
 pub mod per_task;
 pub mod policy;
 pub mod power_of_d;
@@ -50,10 +61,12 @@ pub mod random;
 pub mod rank;
 pub mod round_robin;
 pub mod scale;
+pub mod static_stability;
 pub mod swarm;
 pub mod swarmkit;
 #[cfg(test)]
 mod tests;
+pub mod tetris;
 pub mod weights;
 pub mod worst_fit;
 
@@ -80,6 +93,16 @@ pub const ALL: &[Entry] = &[
     Entry { card: &dot_product::CARD, plan: dot_product::plan },
     Entry { card: &norm_greedy::CARD, plan: norm_greedy::plan },
     Entry { card: &power_of_d::CARD, plan: power_of_d::plan },
+    Entry { card: &tetris::CARD, plan: tetris::plan },
+    Entry { card: &least_stranded::CARD, plan: least_stranded::plan },
+    Entry { card: &e_pvm::CARD, plan: e_pvm::plan },
+    Entry { card: &harmonic::CARD, plan: harmonic::plan },
+    Entry { card: &move_to_front::CARD, plan: move_to_front::plan },
+    Entry { card: &nilas::CARD, plan: nilas::plan },
+    Entry { card: &failure_spread::CARD, plan: failure_spread::plan },
+    Entry { card: &static_stability::CARD, plan: static_stability::plan },
+    Entry { card: &nomad_binpack::CARD, plan: nomad_binpack::plan },
+    Entry { card: &nomad_spread::CARD, plan: nomad_spread::plan },
     Entry { card: &ecs::CARD, plan: ecs::plan },
     Entry { card: &fgd::CARD, plan: fgd::plan },
     Entry { card: &gpu_packing::CARD, plan: gpu_packing::plan },

@@ -1,4 +1,4 @@
-//! Stranded: the node where the least is left that nobody can use, because another resource runs out
+//! Least stranded: the node where the least is left that nobody can use, because another resource runs out
 //! first.
 //!
 //! Source: A. Verma, L. Pedrosa, M. Korupolu, D. Oppenheimer, E. Tune, J. Wilkes, "Large-scale cluster
@@ -25,7 +25,7 @@ use cluster::state::State;
 
 /// The page of this strategy.
 pub const CARD: Card = Card {
-    name: "stranded",
+    name: "least-stranded",
     summary: "the node where the least is left over of one resource beside another that runs out",
     source: "the idea of Borg's scorer: Verma et al., EuroSys 2015, section 3.2",
     differs: "Borg's formula is not published; its other preferences are left out",
@@ -46,7 +46,7 @@ pub const CARD: Card = Card {
         Parameter::TIE,
         Parameter::OPEN,
     ],
-    example: "stranded:cpu,memory,gpu,of=growth",
+    example: "least-stranded:cpu,memory,gpu,of=growth",
 };
 
 /// Which stranded amount is to be small.
@@ -67,12 +67,13 @@ pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let counted = arguments.list("resources", 4, Resource::from_name)?;
     let of = arguments.word("of", &[("after", Of::After), ("growth", Of::Growth)])?;
     let tie = arguments.word("tie", Tie::WORDS)?;
-    arguments.per_task(Stranded { counts: Resource::ALL.map(|it| counted.contains(&it)), of, tie })
+    let counts = Resource::ALL.map(|it| counted.contains(&it));
+    arguments.per_task(LeastStranded { counts, of, tie })
 }
 
 /// Least stranded first.
 #[derive(Debug, Clone, Copy)]
-pub struct Stranded {
+pub struct LeastStranded {
     /// Per resource.
     counts: [bool; 4],
     of: Of,
@@ -99,7 +100,7 @@ impl Sum {
     }
 }
 
-impl Rank for Stranded {
+impl Rank for LeastStranded {
     /// What is stranded, and what is left at all; shares are at most 2^32.
     type Key = (i64, u64);
     type Memory = ();
@@ -142,35 +143,35 @@ mod tests {
     #[test]
     fn keeps_what_is_left_in_proportion() {
         // Left in eighths of cpu and memory: n0 4 and 6, n1 6 and 6.
-        check("stranded", "4/8 8/8", "2/2", "n1");
+        check("least-stranded", "4/8 8/8", "2/2", "n1");
         check("best-fit", "4/8 8/8", "2/2", "n0");
         // A task of much cpu and one of much memory go together.
-        check("stranded", "8/8 8/8 8/8", "4/1 4/1 1/4", "n0 n1 n0");
+        check("least-stranded", "8/8 8/8 8/8", "4/1 4/1 1/4", "n0 n1 n0");
     }
 
     #[test]
     fn equal_nodes_are_told_apart_by_best_fit() {
-        check("stranded", "8/8 4/4 2/2", "1/1 1/1 1/1", "n2 n2 n1");
+        check("least-stranded", "8/8 4/4 2/2", "1/1 1/1 1/1", "n2 n2 n1");
     }
 
     #[test]
     fn growth_does_not_mind_what_was_stranded_before() {
         // n0 has 1/8 of its cpu and 7/8 of its memory left. The task takes 1/8 of both there: no growth.
         // On n1 it takes 1/4 of cpu and 1/2 of memory.
-        check("stranded", "8/8 4/2", "7/1 1/1", "n0 n1");
-        check("stranded:of=growth", "8/8 4/2", "7/1 1/1", "n0 n0");
+        check("least-stranded", "8/8 4/2", "7/1 1/1", "n0 n1");
+        check("least-stranded:of=growth", "8/8 4/2", "7/1 1/1", "n0 n0");
     }
 
     #[test]
     fn only_named_resources_count() {
         // The GPUs of n0 are stranded by the first task, if anybody looks.
-        check("stranded", "4/4+4 8/8", "3/3", "n0");
-        check("stranded:cpu,memory,gpu", "4/4+4 8/8", "3/3", "n1");
-        check("stranded:cpu", "4/1 3/8", "1/1", "n1");
+        check("least-stranded", "4/4+4 8/8", "3/3", "n0");
+        check("least-stranded:cpu,memory,gpu", "4/4+4 8/8", "3/3", "n1");
+        check("least-stranded:cpu", "4/1 3/8", "1/1", "n1");
     }
 
     #[test]
     fn a_node_without_a_resource_strands_none_of_it() {
-        check("stranded:cpu,gpu", "8/8+2 8/8", "1/1", "n1");
+        check("least-stranded:cpu,gpu", "8/8+2 8/8", "1/1", "n1");
     }
 }
