@@ -23,6 +23,9 @@ pub mod expression;
 pub mod filters;
 pub mod model;
 mod pattern;
+pub mod policy;
+#[cfg(test)]
+pub(crate) mod stories;
 pub mod strategy;
 
 use explain::Recorder;

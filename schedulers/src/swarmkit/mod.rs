@@ -31,6 +31,7 @@ mod heap;
 pub mod model;
 pub mod order;
 pub mod pipeline;
+pub mod policy;
 pub mod tree;
 
 #[cfg(test)]
