@@ -365,6 +365,11 @@ impl Nodes {
         sum
     }
 
+    /// Names of the attributes, in id order.
+    pub fn attribute_names(&self) -> &Names {
+        &self.attribute_names
+    }
+
     /// The attribute of that name, if a node or a definition ever named it.
     pub fn attribute(&self, name: &str) -> Option<AttributeId> {
         self.attribute_names.get(name).map(|it| AttributeId(it as u16))

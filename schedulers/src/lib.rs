@@ -10,8 +10,9 @@
 //! (what a node has left, as one number) and [`weights`] (how much each resource counts).
 //!
 //! The crate does no I/O, asks no clock and draws only from the stream it is given. No floating-point
-//! number takes part in a decision, but for those of [`fgd`], whose paper's decisions are theirs: see
-//! [`fragments`].
+//! number takes part in a decision, but for those of [`fgd`], whose paper's decisions are theirs (see
+//! [`fragments`]), and of systems that use doubles themselves ([`kubernetes`]), whose order of
+//! operations is kept.
 //!
 //! # To add a strategy: one new file, two lines
 //!
@@ -104,6 +105,8 @@ pub const ALL: &[Entry] = &[
     Entry { card: &nomad_binpack::CARD, plan: nomad_binpack::plan },
     Entry { card: &nomad_spread::CARD, plan: nomad_spread::plan },
     Entry { card: &ecs::CARD, plan: ecs::plan },
+    Entry { card: &kubernetes::policy::CARD, plan: kubernetes::policy::plan },
+    Entry { card: &kubernetes::policy::GKE_CARD, plan: kubernetes::policy::plan_gke },
     Entry { card: &fgd::CARD, plan: fgd::plan },
     Entry { card: &gpu_packing::CARD, plan: gpu_packing::plan },
     Entry { card: &gpu_clustering::CARD, plan: gpu_clustering::plan },

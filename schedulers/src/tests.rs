@@ -375,7 +375,8 @@ fn every_strategy_but_sampling_has_a_plain_one() {
     // FGD chooses devices, too; what it must decide is published: `bayplan reproduce fgd`.
     let sampling = |it: &String| {
         let name = it.split(':').next().unwrap_or_default();
-        ["power-of-d", "fgd", "fgd-random"].contains(&name) || PINNED.contains(&name)
+        ["power-of-d", "fgd", "fgd-random", "kubernetes", "gke"].contains(&name)
+            || PINNED.contains(&name)
     };
     assert!(without.iter().all(sampling), "{without:?}");
 }
@@ -698,6 +699,8 @@ fn one_example_for_all() {
     nomad-binpack     n4 n1 n0 n3 n0 n4 n3 n2 n3 n1 -
     nomad-spread      n2 n4 n0 n3 n2 n3 n4 n2 n2 n1 -
     ecs               n0 n2 n4 n3 n0 n2 n2 n0 n3 n4 -
+    kubernetes        n3 n2 n4 n3 n2 n3 n2 n0 n2 n1 -
+    gke               n3 n2 n4 n3 n2 n3 n2 n0 n2 n1 -
     fgd               n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
     gpu-packing       n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -
     gpu-clustering    n0 n0 n1 n3 n2 n2 n2 n0 n3 n0 -

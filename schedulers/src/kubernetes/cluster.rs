@@ -141,8 +141,10 @@ impl Cluster {
         self.count_images(&node, -1);
         change(&mut node);
         self.count_images(&node, 1);
-        self.tree.update(row, &labels, &node.labels);
-        self.walk = self.tree.list();
+        if node.labels != labels {
+            self.tree.update(row, &labels, &node.labels);
+            self.walk = self.tree.list();
+        }
         self.rows[row] = Some(node);
     }
 

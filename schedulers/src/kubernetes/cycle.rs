@@ -61,6 +61,23 @@ pub fn decide<R: Recorder>(
     start: Start,
     recorder: &mut R,
 ) -> Result<Decision, InvalidSelector> {
+    decide_among(profile, cluster, pod, start, |_| true, recorder)
+}
+
+/// The same, where a filter of the caller's own comes before all others: `may` says whether a row may be
+/// taken. The recorder is told nothing of those that may not.
+///
+/// # Errors
+///
+/// As [`decide`].
+pub fn decide_among<R: Recorder>(
+    profile: &Profile,
+    cluster: &Cluster,
+    pod: &Pod,
+    start: Start,
+    may: impl Fn(usize) -> bool,
+    recorder: &mut R,
+) -> Result<Decision, InvalidSelector> {
     let prepared = match Prepared::new(profile, cluster, pod) {
         Ok(prepared) => prepared,
         Err(Refused::Error(error)) => return Err(error),
@@ -70,6 +87,9 @@ pub fn decide<R: Recorder>(
         }
     };
     let ask = |row: usize, recorder: &mut R| {
+        if !may(row) {
+            return false;
+        }
         let node = cluster.node(row);
         match check_with_nominated(&prepared, cluster, row, node, node.used()) {
             Ok(()) => recorder.passed(row),
@@ -88,18 +108,19 @@ pub fn decide<R: Recorder>(
     }
 
     let mut named: Vec<usize> = Vec::new();
-    let in_question = if cluster.nodes().all(|(_, it)| prepared.is_named(it)) {
-        cluster.walk()
-    } else {
-        for (row, node) in cluster.nodes() {
-            if prepared.is_named(node) {
-                named.push(row);
-            } else {
-                recorder.rejected(row, &Rejection::NotAmongNames);
+    let in_question =
+        if prepared.names_all() || cluster.nodes().all(|(_, it)| prepared.is_named(it)) {
+            cluster.walk()
+        } else {
+            for (row, node) in cluster.nodes() {
+                if prepared.is_named(node) {
+                    named.push(row);
+                } else {
+                    recorder.rejected(row, &Rejection::NotAmongNames);
+                }
             }
-        }
-        &named
-    };
+            &named
+        };
     let wanted = enough(in_question.len() as i64, profile.percentage_of_nodes_to_score) as usize;
     let (mut passed, mut looked) = (Vec::new(), 0);
     while looked < in_question.len() && passed.len() < wanted {

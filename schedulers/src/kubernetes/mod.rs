@@ -16,6 +16,8 @@
 //!
 //! Arithmetic is the real scheduler's: integers that truncate, and doubles in the same order of operations
 //! in the four places where it uses them (balance, spread, affinity between pods, images).
+//!
+//! [`policy`] makes policies for simulations and live clusters of it.
 
 pub mod api;
 pub mod cluster;
@@ -33,6 +35,7 @@ pub mod node_tree;
 mod per_shape;
 pub mod pick;
 pub mod pod;
+pub mod policy;
 pub mod preemption;
 pub mod profile;
 pub mod queue;

@@ -73,6 +73,11 @@ impl<'a> Prepared<'a> {
         self.names.as_ref().is_none_or(|it| it.binary_search(&node.name.as_str()).is_ok())
     }
 
+    /// Whether it leaves all of them, because it names none.
+    pub fn names_all(&self) -> bool {
+        self.names.is_none()
+    }
+
     /// Asks the filters in order, up to the first that rejects the node. `used` is what its pods take, which
     /// may differ from [`Node::used`] in a dry run.
     ///
