@@ -49,7 +49,7 @@ pub mod mesos;
 pub mod move_to_front;
 pub mod next_fit;
 pub mod nilas;
-mod nomad;
+pub mod nomad;
 pub mod nomad_binpack;
 pub mod nomad_spread;
 pub mod norm;

@@ -126,7 +126,7 @@ fn count(zones: &mut Vec<Zone>, nodes: &Nodes) {
 impl StaticStability {
     /// Works out which zones admit a task that asks for this.
     fn admit(&mut self, asked: [u64; 4]) {
-        let (mut offered, mut held, mut there) = ([0; 4], [0; 4], 0);
+        let (mut offered, mut held, mut there) = ([0; 4], [0_u64; 4], 0);
         for zone in &self.zones {
             for row in 0..4 {
                 offered[row] += zone.offered[row];
@@ -135,8 +135,9 @@ impl StaticStability {
             there += u128::from(zone.is_there);
         }
         let rows = || (0..4).filter(|&it| asked[it] > 0);
-        let survives =
-            |lost: &Zone| rows().all(|it| held[it] + asked[it] <= offered[it] - lost.offered[it]);
+        let survives = |lost: &Zone| {
+            rows().all(|it| held[it].saturating_add(asked[it]) <= offered[it] - lost.offered[it])
+        };
         let is_even = |zone: &Zone| {
             rows().all(|it| {
                 let full = u128::from(zone.held[it]) + u128::from(asked[it]);
