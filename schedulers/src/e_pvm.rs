@@ -8,7 +8,7 @@
 //! Differs in what a resource is: cpu, memory, disk and GPUs as asked for, in place of measured load; tasks
 //! stay where they are; `base` can be fixed.
 //!
-//! Shares in use are rounded down to 2^-32 and powers are those of [`fixed`](crate::fixed).
+//! Shares in use are rounded down to 2^-32 and powers are those of [`fixed`].
 //!
 //! Cost: one pass over the nodes that fit, two divisions and two powers for each resource asked for.
 

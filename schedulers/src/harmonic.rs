@@ -4,7 +4,7 @@
 //! Class `i` holds items larger than `1/(i+1)` and at most `1/i`, the last class all that are smaller; a
 //! bin takes items of one class only, so that `i` of them fill a bin of class `i`.
 //! Differs in several resources: a task's size is its largest share of the largest node
-//! ([`Scale`](crate::scale::Scale)), and a node is of the class of the largest task that it runs. Bins end
+//! ([`Scale`]), and a node is of the class of the largest task that it runs. Bins end
 //! here: an empty node is of no class, and where neither a node of the class nor an empty one fits, the
 //! task goes among another class, rather than wait. Within a class it is first fit; the original is next
 //! fit, which is the same where tasks do not end before their bin is full.

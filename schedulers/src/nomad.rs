@@ -16,7 +16,7 @@
 //! its service, else one more than it has; affinities, spread blocks, penalties for former nodes and
 //! preemption are not there, nor a share of a node that is reserved.
 //!
-//! Shares that stay free are rounded down to 2^-32, powers are those of [`fixed`](crate::fixed), and scores
+//! Shares that stay free are rounded down to 2^-32, powers are those of [`fixed`], and scores
 //! are rounded down to 2^-60.
 
 use crate::card::{Card, Parameter};

@@ -1,7 +1,7 @@
 //! HashiCorp Nomad with the scheduler algorithm `binpack`, its default: the fullest of a few nodes, but not
 //! beside tasks of the same group.
 //!
-//! Source, differences and rounding: [`nomad`](crate::nomad).
+//! Source, differences and rounding: [`nomad`].
 //!
 //! Cost: a few nodes drawn and scored, two powers each, and one pass to count those that are ready.
 

@@ -1,7 +1,7 @@
 //! HashiCorp Nomad with the scheduler algorithm `spread`: the emptiest of a few nodes, and not beside tasks
 //! of the same group.
 //!
-//! Source, differences and rounding: [`nomad`](crate::nomad).
+//! Source, differences and rounding: [`nomad`].
 //!
 //! Cost: a few nodes drawn and scored, two powers each, and one pass to count those that are ready.
 
