@@ -61,6 +61,8 @@ pub enum Command {
     Replay(Replay),
     /// How near the simulator comes to what a live cluster did: numbers, placements, the first difference
     Fidelity(Fidelity),
+    /// Check the published results of other simulators, number by number, and redraw their figures
+    Reproduce(Reproduce),
     /// List the policies, or describe one with its parameters and source
     Policies(Policies),
     /// Look at, convert and make workload traces
@@ -206,6 +208,45 @@ pub struct Fidelity {
     #[arg(long, value_name = "MODEL")]
     pub startup: Option<String>,
     /// Folder for fidelity.json and fidelity.csv
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that holds other things
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `bayplan reproduce`.
+#[derive(Debug, Clone, Args)]
+pub struct Reproduce {
+    /// What to reproduce.
+    #[command(subcommand)]
+    pub what: ReproduceCommand,
+}
+
+/// What can be reproduced.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReproduceCommand {
+    /// FGD (Weng et al., USENIX ATC 2023): six policies that fill a cluster of shared GPUs
+    Fgd(ReproduceFgd),
+}
+
+/// `bayplan reproduce fgd`.
+#[derive(Debug, Clone, Args)]
+pub struct ReproduceFgd {
+    /// Folder with fgd.csv, fgd_per_seed.csv, fgd_dropped_pods.csv and fgd_orders/; every trace with
+    /// orders is run
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder with the openb node and pod lists
+    #[arg(long, value_name = "DIR")]
+    pub traces: PathBuf,
+    /// Only this trace, such as default or gpuspec10; repeatable
+    #[arg(long = "trace", value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Only the first N recorded seeds of each trace
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
+    /// Folder for all values and the figures
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write into a folder that holds other things

@@ -19,6 +19,7 @@ mod progress;
 mod recording;
 mod replay;
 mod report;
+mod reproduce;
 mod runner;
 mod state_dir;
 mod task_log;
@@ -88,6 +89,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Simulate(args) => compare::simulate(args, global),
         Command::Replay(args) => replay::replay(args, global),
         Command::Fidelity(args) => fidelity::fidelity(args, global),
+        Command::Reproduce(args) => match &args.what {
+            args::ReproduceCommand::Fgd(args) => reproduce::fgd(args, global),
+        },
         Command::Policies(args) => policies::policies(args, global),
         Command::Trace(args) => trace::trace(args, global),
         Command::Report(args) => report::report(args, global),

@@ -48,7 +48,13 @@ fn every_policy_decides_as_it_always_did() {
         "ecs:binpack(memory)",
         "ecs:spread(attribute:rack),binpack(cpu)",
         "ecs:random",
+        "fgd",
+        "fgd-best-fit",
+        "fgd-dot-product",
+        "fgd-random",
         "first-fit",
+        "gpu-clustering",
+        "gpu-packing",
         "next-fit",
         "norm-greedy",
         "power-of-d",
@@ -103,7 +109,13 @@ fn every_policy_decides_as_it_always_did() {
         ecs:binpack(memory)                    b55075ce67325bef wait 141916147
         ecs:spread(attribute:rack),binpack(cpu) f007bbafafddb651 wait 149449727
         ecs:random                             a3af4cd0d0c1ea3e wait 132412606
+        fgd                                    6926204d889c7dc4 wait 138625204
+        fgd-best-fit                           dd2232bc09ae221d wait 165061559
+        fgd-dot-product                        4d536f9021e80b46 wait 167268611
+        fgd-random                             27d78f4943a540af wait 153045937
         first-fit                              1994796822d458b4 wait 160136594
+        gpu-clustering                         1994796822d458b4 wait 160136594
+        gpu-packing                            1994796822d458b4 wait 160136594
         next-fit                               9a13ad16819a2de8 wait 135955254
         norm-greedy                            33798816cca25460 wait 154602308
         power-of-d                             1fcbfda9dbc85eea wait 136827143

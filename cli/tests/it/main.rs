@@ -13,6 +13,7 @@ mod live_replay;
 mod live_state;
 mod manners;
 mod real_data;
+mod reproduce;
 mod testbed;
 
 /// The same room in which the hosts themselves are tested.

@@ -31,8 +31,19 @@ impl Sheet {
         legend: bool,
         note: &str,
     ) -> Self {
+        Self::named(comparison.policies(), title, height, legend, note)
+    }
+
+    /// As [`Sheet::new`], for these names.
+    pub(super) fn named(
+        policies: &[String],
+        title: &str,
+        height: f64,
+        legend: bool,
+        note: &str,
+    ) -> Self {
         let top = 40.0;
-        let rows = if legend { legend_rows(comparison.policies()) } else { Vec::new() };
+        let rows = if legend { legend_rows(policies) } else { Vec::new() };
         let foot = rows.len() as f64 * LEGEND_ROW + 34.0;
         let mut scene = Scene::new(WIDTH, top + height + foot, format!("{title}. {note}"));
         scene.text((MARGIN, 20.0), title, TITLE_SIZE, Anchor::Start, Color::INK);

@@ -6,6 +6,7 @@
 mod allocation;
 mod chart;
 mod fragmentation;
+pub mod over_load;
 mod over_time;
 mod overview;
 pub mod png;
