@@ -113,4 +113,8 @@ pub const ALL: &[Entry] = &[
     Entry { card: &fgd_best_fit::CARD, plan: fgd_best_fit::plan },
     Entry { card: &fgd_dot_product::CARD, plan: fgd_dot_product::plan },
     Entry { card: &fgd_random::CARD, plan: fgd_random::plan },
+    Entry { card: &swarmkit::policy::CARD, plan: swarmkit::policy::plan },
+    Entry { card: &swarm::policy::SPREAD, plan: swarm::policy::spread },
+    Entry { card: &swarm::policy::BINPACK, plan: swarm::policy::binpack },
+    Entry { card: &swarm::policy::RANDOM, plan: swarm::policy::random },
 ];

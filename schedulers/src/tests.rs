@@ -375,7 +375,7 @@ fn every_strategy_but_sampling_has_a_plain_one() {
     // FGD chooses devices, too; what it must decide is published: `bayplan reproduce fgd`.
     let sampling = |it: &String| {
         let name = it.split(':').next().unwrap_or_default();
-        ["power-of-d", "fgd", "fgd-random", "kubernetes", "gke"].contains(&name)
+        ["power-of-d", "fgd", "fgd-random", "kubernetes", "gke", "swarmkit"].contains(&name)
             || PINNED.contains(&name)
     };
     assert!(without.iter().all(sampling), "{without:?}");
@@ -509,6 +509,27 @@ impl Plain {
             }
             "gpu-packing" => Box::new(|_, ask, node, state| vec![-packing(ask, node, state)]),
             "gpu-clustering" => Box::new(|_, ask, node, state| vec![-clustering(ask, node, state)]),
+            "swarm-random" => {
+                "random".clone_into(&mut tie);
+                Box::new(|_, _, _, _| vec![])
+            }
+            "swarm-spread" | "swarm-binpack" => {
+                "random".clone_into(&mut tie);
+                let sign = if name == "swarm-spread" { 1 } else { -1 };
+                Box::new(move |_, ask, node, state| {
+                    let percent = |it: Resource| {
+                        let asked = ask.shape.amounts[it.row()];
+                        let held = state.nodes().held(it)[node.row()];
+                        let offered = state.nodes().capacity(it)[node.row()];
+                        // Fewer than 20 cores are offered as they are.
+                        let more = if it == Resource::Cpu { 0 } else { offered * 5 / 100 };
+                        let all = i128::from((held + asked) * 100);
+                        if asked == 0 { 100 } else { all / i128::from(offered + more) }
+                    };
+                    let sum = percent(Resource::Cpu) + percent(Resource::Memory);
+                    vec![sign * sum, sign * state.tasks_on(node).len() as i128]
+                })
+            }
             "power-of-d" if after("d=") == Some("50") => {
                 let by_tasks = after("load=") == Some("tasks");
                 // Ties are told apart by draws from a stream that the sampling used before.
@@ -707,6 +728,10 @@ fn one_example_for_all() {
     fgd-best-fit      n1 n0 n0 n3 n0 n4 n2 n1 n2 n2 -
     fgd-dot-product   n1 n0 n0 n3 n0 n4 n3 n1 n3 n3 n2
     fgd-random        n2 n4 n2 n3 n3 n0 n3 n4 n2 n1 -
+    swarmkit          n0 n2 n3 n3 n1 n4 n0 n2 n2 n3 -
+    swarm-spread      n3 n2 n4 n3 n2 n3 n2 n0 n2 n1 -
+    swarm-binpack     n1 n0 n0 n3 n0 n4 n3 n1 n3 n3 n2
+    swarm-random      n2 n4 n2 n3 n4 n3 n2 n1 n2 n0 -
     ");
 }
 

@@ -8,6 +8,7 @@
 //! nodes out, one file each; a [`strategy`] ranks the rest. [`Scheduler::decide`] joins them and gives
 //! **all** equally good nodes: the real system draws among them by the order of a Go map. [`engine`]
 //! holds the rules by which an engine becomes a node: over-commit, CPU shares, health.
+//! [`policy`] makes policies for simulations and live clusters of the strategies.
 //!
 //! A decision is made once, or twice. The first time soft expressions (`==~`) count like hard ones; if
 //! anything at all fails then, be it only that the strategy finds no room, everything is done again

@@ -9,7 +9,8 @@
 //! service, then tasks; resources do not matter. [`tree`] splits the nodes by the values of the labels to
 //! spread over, and keeps the best of each part. [`group::schedule`] places a whole group of equal
 //! tasks, [`group::confirm`] a task of a global service. [`explain::survey`] says of every node
-//! what the pipeline and the order think of it.
+//! what the pipeline and the order think of it. [`policy`] makes a policy of it for simulations and live
+//! clusters.
 //!
 //! A task without a version of its spec is a group of one: call [`group::schedule`] once for each.
 //!
