@@ -1,8 +1,11 @@
 //! What tasks ask for: amounts, GPU devices, host ports, attributes; and the definitions that carry it.
 
+use crate::constraint::{Constraints, Toleration};
 use crate::units::{Bytes, GpuMilli, MilliCpu};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub use crate::constraint::Requirement;
 
 /// A resource by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,15 +125,6 @@ impl GpuAsk {
     }
 }
 
-/// The node must have this attribute, with one of these values if any are listed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Requirement {
-    /// Attribute name; [`ZONE`](crate::nodes::ZONE) is the zone's.
-    pub attribute: String,
-    /// Values that will do, sorted and without repeats; empty means any.
-    pub values: Vec<String>,
-}
-
 /// Everything a task asks of the one node it runs on: the sum over its containers.
 ///
 /// Two definitions with equal demands have the same [`ShapeId`](crate::ids::ShapeId) and are alike
@@ -145,6 +139,10 @@ pub struct Demand {
     pub ports: Vec<Port>,
     /// Required attributes, sorted.
     pub requires: Vec<Requirement>,
+    /// Lists of which one must hold as a whole; none asks nothing.
+    pub any_of: Vec<Vec<Requirement>>,
+    /// Taints of nodes that it does not mind, sorted.
+    pub tolerations: Vec<Toleration>,
 }
 
 /// One container of a task.
@@ -154,6 +152,11 @@ pub struct Container {
     pub name: String,
     /// What this container adds to the task's demand.
     pub demand: Demand,
+    /// Its image; empty if nothing is known of it.
+    pub image: String,
+    /// Resources of which it asks for nothing in so many words. An amount of 0 of any other means that nothing
+    /// was said, which Kubernetes scores as 100m of cpu and 200 MiB of memory.
+    pub zero: Vec<Resource>,
 }
 
 /// What a task consists of. All its containers run on one node, together.
@@ -163,13 +166,20 @@ pub struct TaskDefinition {
     pub name: String,
     /// At least one.
     pub containers: Vec<Container>,
+    /// Where its name and its labels are known: a namespace of Kubernetes, a role of Mesos. Empty is the default one.
+    pub namespace: String,
+    /// What rules of other tasks find it by, sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// What it asks of its place beyond that.
+    pub constraints: Constraints,
 }
 
 impl TaskDefinition {
     /// A task of one container, as every trace has.
     pub fn single(name: impl Into<String>, demand: Demand) -> Self {
         let name = name.into();
-        Self { containers: vec![Container { name: name.clone(), demand }], name }
+        let container = Container { name: name.clone(), demand, ..Container::default() };
+        Self { containers: vec![container], name, ..Self::default() }
     }
 
     /// The sum over all containers.
@@ -190,8 +200,12 @@ impl TaskDefinition {
         }
         sum.ports.sort_unstable();
         sum.ports.dedup();
+        sum.any_of.extend(self.constraints.any_of.iter().cloned());
+        sum.tolerations.extend(self.constraints.tolerations.iter().cloned());
         sum.requires.sort_unstable();
         sum.requires.dedup();
+        sum.tolerations.sort_unstable();
+        sum.tolerations.dedup();
         sum
     }
 }
@@ -209,9 +223,10 @@ mod tests {
                 ports: vec![Port { protocol: Protocol::Tcp, number: port }],
                 ..Demand::default()
             },
+            ..Container::default()
         };
-        let task =
-            TaskDefinition { name: "web".into(), containers: vec![part(250, 443), part(500, 80)] };
+        let containers = vec![part(250, 443), part(500, 80)];
+        let task = TaskDefinition { name: "web".into(), containers, ..TaskDefinition::default() };
         let demand = task.demand();
         assert_eq!(demand.amounts.array(), [750, 20, 0]);
         assert_eq!(demand.ports.iter().map(|it| it.number).collect::<Vec<_>>(), [80, 443]);

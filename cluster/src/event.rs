@@ -1,6 +1,7 @@
 //! What can happen to a cluster (events), what it asks of the world (actions), and what thereby
 //! changed (changes).
 
+use crate::constraint::Budget;
 use crate::demand::{Port, Resource, TaskDefinition};
 use crate::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use crate::nodes::{DeviceSet, NodeCapacity, NodeSpec};
@@ -72,6 +73,8 @@ pub enum Event {
         /// Which.
         service: GroupId,
     },
+    /// A disruption budget is made, or changed.
+    BudgetPut(Budget),
 }
 
 /// What can happen to a node.
@@ -315,6 +318,8 @@ pub enum HoldReason {
     FailedThere,
     /// Its service has no more use for it.
     Unwanted,
+    /// Most nodes have a taint that it does not tolerate.
+    Tainted,
 }
 
 impl fmt::Display for HoldReason {
@@ -329,6 +334,7 @@ impl fmt::Display for HoldReason {
             Self::HeldBack => f.write_str("held back by the scheduler"),
             Self::FailedThere => f.write_str("its like failed to start there"),
             Self::Unwanted => f.write_str("no more use for it"),
+            Self::Tainted => f.write_str("taint not tolerated"),
         }
     }
 }

@@ -202,6 +202,7 @@ impl fmt::Display for Event {
                 write!(f, "{service} put: {} × {} of {}", spec.name, spec.desired, spec.definition)
             }
             Self::ServiceDeleted { service } => write!(f, "{service} deleted"),
+            Self::BudgetPut(budget) => write!(f, "budget {} put", budget.name),
         }
     }
 }

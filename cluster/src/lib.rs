@@ -63,6 +63,10 @@
 
 pub mod arrival;
 pub mod chance;
+pub mod company;
+#[cfg(test)]
+mod company_tests;
+pub mod constraint;
 pub mod demand;
 pub mod event;
 pub mod id_map;

@@ -4,6 +4,7 @@
 //! [`Manager::decide`], which the driver calls after the last event of an instant. Both append what the
 //! world should do to a list of actions, and both are journalled.
 
+use crate::company::Company;
 use crate::event::{
     Action, Change, Ending, Event, Facts, HoldReason, NodeEvent, OnLoss, Report, StopReason,
 };
@@ -230,6 +231,7 @@ impl Core {
             }
             Event::ServicePut { service, spec } => self.put_service(now, *service, spec, actions),
             Event::ServiceDeleted { service } => self.delete_service(*service, actions),
+            Event::BudgetPut(budget) => self.state.put_budget(budget),
             Event::NodeReported { node, report } => self.node_reported(now, *node, report),
             Event::Timer => {
                 while self.wakes.first().is_some_and(|&it| it <= now) {
@@ -548,11 +550,12 @@ impl Core {
 
     /// Whether the node can take the task on these devices.
     pub(crate) fn accepts(&self, id: TaskId, node: NodeId, devices: DeviceSet) -> bool {
-        let shape = self.ask(id).shape;
+        let Ask { task, shape, .. } = self.ask(id);
         let there = self.state.nodes().devices(node);
         self.state.nodes().fits(shape, node)
             && devices.count() == u32::from(shape.gpu_count)
             && devices.iter().all(|it| there.get(it).is_some_and(|it| device_fits(shape, it)))
+            && Company::of(&self.state, task).is_none_or(|it| it.allows(node).is_ok())
     }
 
     pub(crate) fn place_gang(

@@ -4,15 +4,19 @@
 //! node's tasks ask for, `allocatable` its capacity times the over-commit factor, and `over` how much
 //! a node that was handed more than it has (residents of a trace, a capacity that shrank) is beyond it.
 
+use crate::constraint::{Image, Requirement, Taint, Test};
 use crate::demand::{Amounts, Port, Resource};
 use crate::ids::{AttributeId, ModelId, NodeId, ValueId, ZoneId};
 use crate::names::Names;
-use crate::shape::Shape;
+use crate::shape::{Asked, Shape};
 use crate::units::GpuMilli;
 use serde::{Deserialize, Serialize};
 
 /// Name of the attribute that holds a node's zone.
 pub const ZONE: &str = "zone";
+
+/// Name of the attribute that holds a node's own name.
+pub const NODE: &str = "node";
 
 /// The zone of nodes that name none.
 pub const NO_ZONE: &str = "-";
@@ -41,6 +45,23 @@ pub struct NodeSpec {
     pub attributes: Vec<(String, String)>,
     /// Place in an order given from outside, for breaking ties; lowest wins.
     pub rank: Option<u32>,
+    /// Marks that keep tasks away.
+    pub taints: Vec<Taint>,
+    /// Images that are there already. They stay as they are told: what is pulled later is not added.
+    pub images: Vec<Image>,
+}
+
+impl NodeSpec {
+    /// The value of an attribute, as [`Nodes::text`] will say it.
+    pub fn value(&self, attribute: &str) -> Option<&str> {
+        let own = self.attributes.iter().find(|it| it.0 == attribute).map(|it| it.1.as_str());
+        own.or_else(|| match attribute {
+            ZONE if self.zone.is_empty() => Some(NO_ZONE),
+            ZONE => Some(&self.zone),
+            NODE => Some(&self.name),
+            _ => None,
+        })
+    }
 }
 
 /// Whether a node may be given tasks.
@@ -196,6 +217,10 @@ pub struct Nodes {
     drained: Vec<bool>,
     attributes: Vec<AttributeColumn>,
     attribute_names: Names,
+    taints: Vec<Vec<Taint>>,
+    /// Whether any node has a taint that binds every policy.
+    has_hard_taints: bool,
+    images: Vec<Vec<Image>>,
     tasks: Vec<u32>,
     version: Vec<u64>,
     totals: Vec<Totals>,
@@ -391,8 +416,24 @@ impl Nodes {
         self.attributes[attribute.row()].values.text(value.0)
     }
 
+    /// The node's taints.
+    pub fn taints(&self, node: NodeId) -> &[Taint] {
+        &self.taints[node.row()]
+    }
+
+    /// Images that the node had when it joined.
+    pub fn images(&self, node: NodeId) -> &[Image] {
+        &self.images[node.row()]
+    }
+
+    /// Whether the scalars of a shape are all there is to look at, on any node.
+    pub fn is_plain(&self, shape: &Shape) -> bool {
+        shape.is_plain && !self.has_hard_taints
+    }
+
     /// Whether the task shape fits the node now. The rule is exact and the same for all schedulers:
-    /// ready, enough of every scalar, enough devices of a right model, ports free, attributes there.
+    /// ready, enough of every scalar, enough devices of a right model, ports free, attributes there, no taint
+    /// that is not tolerated.
     #[inline]
     pub fn fits(&self, shape: &Shape, node: NodeId) -> bool {
         let row = node.row();
@@ -400,7 +441,7 @@ impl Nodes {
             && shape.amounts[0] <= self.free[0][row]
             && shape.amounts[1] <= self.free[1][row]
             && shape.amounts[2] <= self.free[2][row]
-            && (shape.is_plain || self.fits_rest(shape, node))
+            && (self.is_plain(shape) || self.fits_rest(shape, node))
     }
 
     /// The part of [`Nodes::fits`] beyond scalars.
@@ -408,6 +449,7 @@ impl Nodes {
         self.gpus_fit(shape, node)
             && self.ports_fit(shape, node)
             && self.attributes_fit(shape, node)
+            && self.untolerated(shape, node).is_none()
             && shape.avoids.binary_search(&node).is_err()
     }
 
@@ -424,6 +466,7 @@ impl Nodes {
                     >= usize::from(shape.gpu_count))
             && shape.ports.iter().all(|it| !self.reserved_ports[row].contains(it))
             && self.attributes_fit(shape, node)
+            && self.untolerated(shape, node).is_none()
     }
 
     pub(crate) fn gpus_fit(&self, shape: &Shape, node: NodeId) -> bool {
@@ -447,9 +490,45 @@ impl Nodes {
     }
 
     pub(crate) fn attributes_fit(&self, shape: &Shape, node: NodeId) -> bool {
-        shape.requires.iter().all(|(attribute, values)| {
-            self.value(node, *attribute).is_some_and(|it| values.is_empty() || values.contains(&it))
-        })
+        let holds = |it: &(AttributeId, Asked)| self.passes(node, it);
+        shape.requires.iter().all(holds)
+            && (shape.any_of.is_empty() || shape.any_of.iter().any(|all| all.iter().all(holds)))
+    }
+
+    fn passes(&self, node: NodeId, (attribute, asked): &(AttributeId, Asked)) -> bool {
+        let value = self.value(node, *attribute);
+        match asked {
+            Asked::Any => value.is_some(),
+            Asked::OneOf(values) => value.is_some_and(|it| values.contains(&it)),
+            Asked::Text(test) => test.holds(value.map(|it| self.value_text(*attribute, it))),
+        }
+    }
+
+    /// The text of a node's attribute.
+    pub fn text(&self, node: NodeId, attribute: &str) -> Option<&str> {
+        match self.attribute(attribute) {
+            Some(it) => Some(self.value_text(it, self.value(node, it)?)),
+            None => (attribute == NODE).then(|| self.name(node)),
+        }
+    }
+
+    /// The first hard taint of the node that the shape does not tolerate.
+    pub fn untolerated(&self, shape: &Shape, node: NodeId) -> Option<&Taint> {
+        let is_tolerated = |taint: &Taint| shape.tolerations().iter().any(|it| it.covers(taint));
+        self.taints(node).iter().find(|it| it.effect.is_hard() && !is_tolerated(it))
+    }
+
+    /// A requirement in ids.
+    pub(crate) fn resolve(&mut self, asked: &Requirement) -> (AttributeId, Asked) {
+        let attribute = self.intern_attribute(&asked.attribute);
+        let asked = match &asked.test {
+            Test::Exists => Asked::Any,
+            Test::In(values) => {
+                Asked::OneOf(values.iter().map(|it| self.intern_value(attribute, it)).collect())
+            }
+            test => Asked::Text(test.clone()),
+        };
+        (attribute, asked)
     }
 
     /// The default device rule: of the devices that fit take those with the least left, lowest index
@@ -505,7 +584,13 @@ impl Nodes {
         self.drained.push(false);
         self.tasks.push(0);
         self.version.push(0);
+        self.taints.push(spec.taints.clone());
+        self.has_hard_taints |= spec.taints.iter().any(|it| it.effect.is_hard());
+        self.images.push(spec.images.clone());
         self.set_attribute(node, ZONE, zone);
+        if self.attribute(NODE).is_some() {
+            self.set_attribute(node, NODE, &spec.name);
+        }
         for (name, value) in &spec.attributes {
             self.set_attribute(node, name, value);
         }
@@ -524,7 +609,16 @@ impl Nodes {
     /// The attribute of that name, a new one if it was never named.
     pub(crate) fn intern_attribute(&mut self, name: &str) -> AttributeId {
         let row = self.attribute_names.intern(name);
-        self.attributes.resize_with(self.attribute_names.len(), AttributeColumn::default);
+        if row as usize == self.attributes.len() {
+            self.attributes.push(AttributeColumn::default());
+            if name == NODE {
+                // Kept only where somebody asks for it.
+                for node in self.ids() {
+                    let value = self.names.text(node.0).to_owned();
+                    self.set_attribute(node, NODE, &value);
+                }
+            }
+        }
         AttributeId(u16::try_from(row).expect("fewer than 2^16 attributes"))
     }
 

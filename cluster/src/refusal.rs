@@ -30,6 +30,8 @@ pub struct Refusal {
     pub unreachable: u32,
     /// Its like failed to start there of late.
     pub failed_there: u32,
+    /// Have a taint that it does not tolerate.
+    pub tainted: u32,
     /// Short of a resource, in the order of [`Resource::ALL`].
     pub short_of: [u32; 4],
 }
@@ -54,6 +56,9 @@ impl Refusal {
         }
         if !nodes.attributes_fit(shape, node) {
             return &mut self.attribute;
+        }
+        if nodes.untolerated(shape, node).is_some() {
+            return &mut self.tainted;
         }
         if !nodes.gpu_models_fit(shape, node) {
             return &mut self.gpu_model;
@@ -81,6 +86,7 @@ impl Refusal {
             vec![(self.attribute, HoldReason::Attribute), (self.gpu_model, HoldReason::GpuModel)];
         counts.push((self.port, HoldReason::PortTaken));
         counts.push((self.failed_there, HoldReason::FailedThere));
+        counts.push((self.tainted, HoldReason::Tainted));
         for resource in Resource::ALL {
             counts.push((self.short_of[resource.row()], HoldReason::ShortOf(resource)));
         }
@@ -115,6 +121,7 @@ impl fmt::Display for Refusal {
             (self.gpu_model, "without enough gpus of the model"),
             (self.port, "with a host port taken"),
             (self.failed_there, "where its like failed to start"),
+            (self.tainted, "with a taint not tolerated"),
         ] {
             if count > 0 {
                 parts.push(format!("{count} {text}"));

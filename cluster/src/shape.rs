@@ -1,5 +1,6 @@
 //! Demands resolved to ids and numbered: what a scheduler compares with a node.
 
+use crate::constraint::{Test, Toleration};
 use crate::demand::{Amounts, Demand, Port};
 use crate::ids::{AttributeId, ModelId, NodeId, ValueId};
 use crate::units::GpuMilli;
@@ -20,12 +21,25 @@ pub struct Shape {
     pub gpu_models: Vec<ModelId>,
     /// Fixed host ports, sorted.
     pub ports: Vec<Port>,
-    /// Per attribute the values that will do; an empty list means any value.
-    pub requires: Vec<(AttributeId, Vec<ValueId>)>,
+    /// Attributes that are asked for.
+    pub requires: Vec<(AttributeId, Asked)>,
+    /// Lists of which one must hold as a whole; none asks nothing.
+    pub any_of: Vec<Vec<(AttributeId, Asked)>>,
     /// Nodes where its like failed to start of late, ascending.
     pub avoids: Vec<NodeId>,
     /// Asks for scalar resources only: no device, port or attribute, and avoids no node.
     pub is_plain: bool,
+}
+
+/// What is asked of one attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// Any value.
+    Any,
+    /// One of these values.
+    OneOf(Vec<ValueId>),
+    /// What the text of the value is tested for.
+    Text(Test),
 }
 
 impl Shape {
@@ -34,7 +48,13 @@ impl Shape {
         self.gpu_count == 0
             && self.ports.is_empty()
             && self.requires.is_empty()
+            && self.any_of.is_empty()
             && self.avoids.is_empty()
+    }
+
+    /// Taints that it does not mind.
+    pub fn tolerations(&self) -> &[Toleration] {
+        &self.demand.tolerations
     }
 
     /// Cpu, memory and disk.

@@ -1,6 +1,7 @@
 //! The state of the cluster: nodes, definitions, shapes, tasks and groups. Schedulers and observers
 //! read it; only the manager writes it.
 
+use crate::constraint::{Bound, Budget, Side, Strength, all_hold};
 use crate::demand::{Demand, Port, TaskDefinition};
 use crate::event::{Facts, OnLoss, Submission, TaskKind};
 use crate::id_map::IdMap;
@@ -166,6 +167,12 @@ pub struct State {
     definitions: Vec<(TaskDefinition, ShapeId)>,
     shapes: Vec<Shape>,
     shape_ids: IdMap<Demand, ShapeId>,
+    /// Where the tasks of each definition are, once a definition has rules about other tasks.
+    by_definition: Option<Vec<Group>>,
+    /// Definitions whose tasks want to be apart from others, and bind those by that.
+    keeping_apart: Vec<DefinitionId>,
+    /// By name.
+    pub(crate) budgets: BTreeMap<String, Budget>,
     tasks: IdMap<TaskId, Task>,
     on_node: Vec<Vec<TaskId>>,
     groups: IdMap<GroupId, Group>,
@@ -243,6 +250,65 @@ impl State {
         self.shapes.len()
     }
 
+    /// Definitions whose tasks others have to keep away from.
+    pub fn keeping_apart(&self) -> &[DefinitionId] {
+        &self.keeping_apart
+    }
+
+    /// Where the tasks of a definition are.
+    ///
+    /// # Panics
+    ///
+    /// If no definition has a hard rule about other tasks: then nobody counts.
+    pub fn placed_of(&self, definition: DefinitionId) -> &Group {
+        let counts = self.by_definition.as_ref().expect("counted since a definition had rules");
+        &counts[definition.row()]
+    }
+
+    /// Disruption budgets, by name.
+    pub fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        self.budgets.values()
+    }
+
+    /// How many tasks of a budget may be taken away now: those that are placed beyond what it keeps. Wanted are as
+    /// many as its services desire, and what else of it is placed.
+    pub fn disruptions_allowed(&self, budget: &Budget) -> u32 {
+        let is_meant = |it: DefinitionId| {
+            let spec = self.definition(it);
+            spec.namespace == budget.namespace && all_hold(&budget.select, &spec.labels)
+        };
+        let definitions = (0..self.definitions.len() as u32).map(DefinitionId);
+        let placed: u32 =
+            definitions.filter(|it| is_meant(*it)).map(|it| self.placed_of(it).placed).sum();
+        let services = self.services.iter().filter(|it| is_meant(it.1.spec.definition));
+        let missing: u32 = services
+            .map(|(id, it)| {
+                it.spec.desired.saturating_sub(self.group(*id).map_or(0, |it| it.placed))
+            })
+            .sum();
+        match budget.bound {
+            Bound::AvailableMin(least) => placed.saturating_sub(least),
+            Bound::UnavailableMax(most) => most.saturating_sub(missing),
+        }
+    }
+
+    pub(crate) fn put_budget(&mut self, budget: &Budget) {
+        if self.by_definition.is_none() {
+            self.count_by_definition();
+        }
+        self.budgets.insert(budget.name.clone(), budget.clone());
+    }
+
+    fn count_by_definition(&mut self) {
+        let mut counts = vec![Group::default(); self.definitions.len()];
+        for (row, tasks) in self.on_node.iter().enumerate() {
+            for task in tasks.iter().filter_map(|it| self.tasks.get(it)) {
+                counts[task.definition.row()].add(NodeId(row as u32), self.nodes.zones()[row]);
+            }
+        }
+        self.by_definition = Some(counts);
+    }
+
     /// Registers a definition.
     ///
     /// # Panics
@@ -262,7 +328,18 @@ impl State {
                 shape
             }
         };
+        let constraints = &spec.constraints;
+        let mut hard = constraints.affinity.iter().filter(|it| it.strength == Strength::Hard);
+        if hard.any(|it| it.side == Side::Apart) {
+            self.keeping_apart.push(definition);
+        }
+        let is_counted = constraints.has_hard_company();
         self.definitions.push((spec, shape));
+        match &mut self.by_definition {
+            Some(counts) => counts.push(Group::default()),
+            None if is_counted => self.count_by_definition(),
+            None => {}
+        }
     }
 
     /// The shape of the definition's next tasks, shared with no other definition, so that what is learnt
@@ -308,13 +385,10 @@ impl State {
 
     fn resolve(&mut self, demand: &Demand) -> Shape {
         let gpu_models = demand.gpus.models.iter().map(|it| self.nodes.intern_model(it)).collect();
-        let mut requires = Vec::new();
-        for it in &demand.requires {
-            let attribute = self.nodes.intern_attribute(&it.attribute);
-            let values =
-                it.values.iter().map(|value| self.nodes.intern_value(attribute, value)).collect();
-            requires.push((attribute, values));
-        }
+        let requires = demand.requires.iter().map(|it| self.nodes.resolve(it)).collect();
+        let any_of = demand.any_of.iter();
+        let any_of =
+            any_of.map(|all| all.iter().map(|it| self.nodes.resolve(it)).collect()).collect();
         let mut shape = Shape {
             amounts: demand.amounts.array(),
             gpu_count: demand.gpus.count,
@@ -323,6 +397,7 @@ impl State {
             ports: demand.ports.clone(),
             is_plain: false,
             requires,
+            any_of,
             avoids: Vec::new(),
             demand: demand.clone(),
         };
@@ -398,9 +473,12 @@ impl State {
         list.push(id);
         self.pending -= 1;
         self.nodes.take(node, &self.shapes[task.shape.row()], devices);
+        let zone = self.nodes.zones()[node.row()];
         if let Some(group) = task.group {
-            let zone = self.nodes.zones()[node.row()];
             self.groups.get_or_insert_with(group, Group::default).add(node, zone);
+        }
+        if let Some(counts) = &mut self.by_definition {
+            counts[task.definition.row()].add(node, zone);
         }
     }
 
@@ -431,6 +509,7 @@ impl State {
         };
         task.phase = Phase::Pending;
         let (shape, group) = (&self.shapes[task.shape.row()], task.group);
+        let definition = task.definition;
         let Placement { node, devices, started, slot, .. } = placement;
         if started.is_some() {
             self.nodes.count_running(node, shape, devices, false);
@@ -445,8 +524,11 @@ impl State {
                 _ => panic!("{moved}: on the list of {node}, but not placed"),
             }
         }
+        let zone = self.nodes.zones()[node.row()];
+        if let Some(counts) = &mut self.by_definition {
+            counts[definition.row()].remove(node, zone);
+        }
         if let Some(group) = group {
-            let zone = self.nodes.zones()[node.row()];
             let counts = self.groups.get_mut(&group).unwrap_or_else(|| panic!("{group}: unknown"));
             counts.remove(node, zone);
             if counts.placed == 0 {
@@ -549,6 +631,15 @@ impl State {
                 .all(|it| counted.in_zones[it] == known.in_zone(ZoneId(it as u16)));
             if counted.placed != known.placed || counted.on_nodes != known.on_nodes || !same_zones {
                 return Err(format!("{id} is {known:?}, counted {counted:?}"));
+            }
+        }
+        if let Some(known) = &self.by_definition {
+            let mut again = self.clone();
+            again.count_by_definition();
+            let counted = again.by_definition.expect("counted above");
+            let is_same = |(a, b): (&Group, &Group)| a.on_nodes == b.on_nodes;
+            if !known.iter().zip(&counted).all(is_same) {
+                return Err(format!("definitions are {known:?}, counted {counted:?}"));
             }
         }
         if placed + self.pending != self.tasks.len() as u64 {

@@ -153,9 +153,8 @@ fn refuses(change: impl FnOnce(&mut Demand), want: &str) {
 #[test]
 fn a_refusal_says_how_many_nodes_fail_which_test() {
     let away = "1 lost, 1 draining";
-    let requires = |attribute: &str, value: &str| {
-        vec![Requirement { attribute: attribute.into(), values: vec![value.into()] }]
-    };
+    let requires =
+        |attribute: &str, value: &str| vec![Requirement::one_of(attribute, [value.to_owned()])];
     refuses(|_| {}, &format!("2 of 4 fit: {away}"));
     refuses(|it| it.amounts = amounts("5").0, &format!("1 of 4 fit: {away}, 1 short of cpu"));
     refuses(

@@ -409,7 +409,7 @@ impl Host {
                 .map(|number| Port { protocol: Protocol::Tcp, number })
                 .collect(),
             attributes: attributes.into_iter().collect(),
-            rank: None,
+            ..NodeSpec::default()
         };
         (spec, warnings)
     }

@@ -150,13 +150,13 @@ fn node(row: usize, text: &str) -> NodeSpec {
             amounts: amounts(rest),
             gpus: vec!["a100".to_owned(); gpus.map_or(0, |it| it.parse().unwrap())],
         },
-        reserved_ports: Vec::new(),
         attributes: attribute
             .map(|it| it.split_once('=').unwrap())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
             .collect(),
         rank: rank.map(|it| it.parse().unwrap()),
+        ..NodeSpec::default()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::rank::{Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
+use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::ids::NodeId;
@@ -72,8 +73,15 @@ impl<R: Rank> PerTask<R> {
         self.rank.begin(ask, state);
         let sampling = self.rank.sampling(ask, nodes, &mut self.chance);
         let tie = self.rank.tie();
-        let mut scan =
-            Scan { ask, state, only_open: self.open == Open::First, refused: false, looked: 0 };
+        let company = Company::of(state, ask.task);
+        let mut scan = Scan {
+            ask,
+            state,
+            company,
+            only_open: self.open == Open::First,
+            refused: false,
+            looked: 0,
+        };
         let mut picked =
             pick(&mut self.rank, &mut scan, sampling, tie, &mut self.chance, &mut self.scratch);
         if picked.is_none() && scan.only_open {
@@ -131,6 +139,8 @@ impl<R: Rank> Scheduler for PerTask<R> {
 struct Scan<'a> {
     ask: Ask<'a>,
     state: &'a State,
+    /// Rules about other tasks.
+    company: Option<Company<'a>>,
     /// Nodes without a task are passed over.
     only_open: bool,
     /// The task fits a node that the rank does not accept.
@@ -193,7 +203,8 @@ impl Scan<'_> {
         if self.only_open && self.state.nodes().task_counts()[node.row()] == 0 {
             return false;
         }
-        let accepted = rank.accepts(self.ask, node, self.state);
+        let is_kept = self.company.as_ref().is_none_or(|it| it.allows(node).is_ok());
+        let accepted = is_kept && rank.accepts(self.ask, node, self.state);
         self.refused |= !accepted;
         accepted
     }

@@ -111,12 +111,10 @@ fn demand() -> impl Strategy<Value = Demand> {
         gpus,
         ports: port.map(|number| Port { protocol: Protocol::Tcp, number }).into_iter().collect(),
         requires: rack
-            .map(|it| Requirement {
-                attribute: "rack".to_owned(),
-                values: if it.is_empty() { vec![] } else { vec![it.to_owned()] },
-            })
+            .map(|it| Requirement::one_of("rack", (!it.is_empty()).then(|| it.to_owned())))
             .into_iter()
             .collect(),
+        ..Demand::default()
     })
 }
 

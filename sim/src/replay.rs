@@ -216,6 +216,7 @@ impl Collecting {
             Event::Timer => return,
             event @ (Event::ServicePut { .. }
             | Event::ServiceDeleted { .. }
+            | Event::BudgetPut(_)
             | Event::NodeReported { .. }) => What::Told(event),
         };
         self.it.arrivals.push(Arrival { at, what });

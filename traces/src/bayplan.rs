@@ -25,7 +25,7 @@
 //! | `gpu_milli` | share of each device, in thousandths | 1000 |
 //! | `gpu_models` | models that will do, `T4\|V100` | any |
 //! | `ports` | host ports, `80/tcp\|53/udp` | none |
-//! | `requires` | attributes, `rack=a\|b;ssd` | none |
+//! | `requires` | tests of attributes, `rack=a\|b;ssd`; see [`requirement`](crate::requirement) | none |
 //! | `resident_on` | the node it runs on when the workload begins | it is submitted |
 //! | `on_loss` | `restart` or `end`: what happens when its node is lost | `restart` |
 //! | `count` | that many tasks alike, named `id/0`, `id/1`, … | 1 |
@@ -54,6 +54,7 @@ use crate::decimal::{self, Rounding};
 use crate::error::{self, TraceError};
 use crate::format::{Format, Request, Role, Sample};
 use crate::limits;
+use crate::requirement;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::{Draft, Workload};
 use cluster::demand::{Amounts, Demand, GpuAsk, Port, Protocol, Requirement};
@@ -81,7 +82,8 @@ tasks.csv, with or without nodes.csv beside it; units stand in the column names.
               mem_{gib,mib,bytes} (or memory_…), disk_{gib,mib,bytes}, duration_{s,ms,us} (or
               lifetime_…; blank: never ends), estimate_…, withdrawn_… (a moment), group,
               kind (job|service), priority, gpus, gpu_milli, gpu_models (T4|V100),
-              ports (80/tcp|53/udp), requires (rack=a|b;ssd), resident_on (node),
+              ports (80/tcp|53/udp), requires (rack=a|b;ssd;!gpu;zone!=c;cores>4;type~t2.*),
+              resident_on (node),
               on_loss (restart|end), count
   nodes.csv   name (needed), zone, cpu, mem and disk as above, gpus, gpu_model, rank,
               reserved_ports, label:NAME (any number), count, at_{s,ms,us},
@@ -391,22 +393,11 @@ fn read_ports(line: &Line<'_>, cell: Cell<'_>) -> Result<Vec<Port>, TraceError> 
 }
 
 fn read_requires(line: &Line<'_>, cell: Cell<'_>) -> Result<Vec<Requirement>, TraceError> {
-    let mut requires = Vec::new();
-    for text in cell.text.split(';') {
-        let (attribute, values) = match text.split_once('=') {
-            None => (text, Vec::new()),
-            Some((attribute, values)) => {
-                (attribute, values.split('|').map(str::to_owned).collect())
-            }
-        };
-        let mut values: Vec<String> = values;
-        if attribute.is_empty() || values.iter().any(String::is_empty) {
-            return Err(line.bad(cell, "requires", "attributes such as rack=a|b;ssd"));
-        }
-        values.sort_unstable();
-        values.dedup();
-        requires.push(Requirement { attribute: attribute.to_owned(), values });
-    }
+    let read = |it| requirement::read(it);
+    let requires: Option<Vec<Requirement>> = cell.text.split(';').map(read).collect();
+    let mut requires = requires.ok_or_else(|| {
+        line.bad(cell, "requires", "tests such as rack=a|b;ssd;!gpu;zone!=c;cores>4;type~t2.*")
+    })?;
     requires.sort_unstable();
     Ok(requires)
 }
@@ -511,7 +502,8 @@ fn read_task(
         0 => GpuAsk::default(),
         count => GpuAsk { count, milli: share, models: asked.models },
     };
-    let demand = Demand { amounts: asked.amounts, gpus, ports: asked.ports, requires };
+    let demand =
+        Demand { amounts: asked.amounts, gpus, ports: asked.ports, requires, ..Demand::default() };
     row.definition = draft.definition(demand);
     for number in 0..asked.count {
         row.name = match (name, asked.count) {
@@ -719,13 +711,7 @@ fn ports_text(ports: &[Port]) -> String {
 }
 
 fn requires_text(requires: &[Requirement]) -> String {
-    let texts: Vec<String> = requires
-        .iter()
-        .map(|it| match it.values[..] {
-            [] => it.attribute.clone(),
-            _ => format!("{}={}", it.attribute, it.values.join("|")),
-        })
-        .collect();
+    let texts: Vec<String> = requires.iter().map(requirement::print).collect();
     texts.join(";")
 }
 

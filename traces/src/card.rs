@@ -1,6 +1,7 @@
 //! The trace card: everything that is known, counted and assumed about a workload.
 
 use crate::load::{self, Load};
+use crate::requirement;
 use crate::workload::Workload;
 use cluster::demand::{Demand, Resource};
 use cluster::event::{NodeEvent, TaskKind};
@@ -85,7 +86,7 @@ impl Units {
             let _ = write!(text, ", port {}", port.number);
         }
         for ask in &demand.requires {
-            let _ = write!(text, ", {}={}", ask.attribute, ask.values.join("|"));
+            let _ = write!(text, ", {}", requirement::print(ask));
         }
         text
     }

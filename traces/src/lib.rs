@@ -30,6 +30,7 @@ mod limits;
 pub mod load;
 pub mod openb;
 pub mod orlib;
+pub mod requirement;
 pub mod source;
 pub mod swf;
 mod text;

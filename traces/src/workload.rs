@@ -7,12 +7,13 @@ use crate::limits;
 use crate::load;
 use crate::zones::Zones;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
+use cluster::constraint::Taint;
 use cluster::demand::{Demand, Requirement, Resource, TaskDefinition};
 use cluster::event::{NodeEvent, OnLoss, Submission, TaskKind};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::names::Names;
-use cluster::nodes::{NodeSpec, Overcommit, ZONE};
+use cluster::nodes::{NodeSpec, Overcommit};
 use cluster::units::{Instant, Span};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_128;
@@ -697,12 +698,13 @@ fn wants_too_much(demand: &Demand, kinds: &[NodeSpec], units: Units) -> Option<S
     }
     let has = |ask: &&Requirement| kinds.iter().any(|it| has_attribute(it, ask));
     if let Some(ask) = demand.requires.iter().find(|it| !has(it)) {
-        let values = if ask.values.is_empty() {
-            String::new()
-        } else {
-            format!("={}", ask.values.join("|"))
-        };
-        return Some(format!("the attribute {}{values}, which no node has", ask.attribute));
+        return Some(format!("{ask}, which is true of no node"));
+    }
+    if !kinds.iter().any(|it| has_any_of(it, demand)) {
+        return Some("one of several kinds of node, none of which is there".to_owned());
+    }
+    if !kinds.iter().any(|it| is_tolerable(it, demand)) {
+        return Some("a node without taints, and tolerates none that are there".to_owned());
     }
     Some(format!("{} together, which no single node has", units.describe(demand)))
 }
@@ -712,6 +714,18 @@ fn fits_empty(demand: &Demand, node: &NodeSpec) -> bool {
         && matching_devices(demand, node) >= u64::from(demand.gpus.count)
         && demand.ports.iter().all(|it| !node.reserved_ports.contains(it))
         && demand.requires.iter().all(|ask| has_attribute(node, ask))
+        && has_any_of(node, demand)
+        && is_tolerable(node, demand)
+}
+
+fn has_any_of(node: &NodeSpec, demand: &Demand) -> bool {
+    let mut any = demand.any_of.iter();
+    demand.any_of.is_empty() || any.any(|all| all.iter().all(|it| has_attribute(node, it)))
+}
+
+fn is_tolerable(node: &NodeSpec, demand: &Demand) -> bool {
+    let is_tolerated = |taint: &Taint| demand.tolerations.iter().any(|it| it.covers(taint));
+    node.taints.iter().all(|it| !it.effect.is_hard() || is_tolerated(it))
 }
 
 fn matching_devices(demand: &Demand, node: &NodeSpec) -> u64 {
@@ -720,12 +734,7 @@ fn matching_devices(demand: &Demand, node: &NodeSpec) -> u64 {
 }
 
 fn has_attribute(node: &NodeSpec, ask: &Requirement) -> bool {
-    let value = if ask.attribute == ZONE {
-        Some(&node.zone)
-    } else {
-        node.attributes.iter().find(|(name, _)| *name == ask.attribute).map(|(_, value)| value)
-    };
-    value.is_some_and(|it| ask.values.is_empty() || ask.values.contains(it))
+    ask.test.holds(node.value(&ask.attribute))
 }
 
 /// A [`Workload`] as a stream.

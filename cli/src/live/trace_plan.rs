@@ -254,7 +254,12 @@ fn definition(wanted: &Wanted, row: usize, demand: &Demand) -> PlanDefinition {
     };
     let spec = TaskDefinition {
         name: format!("{family}:1"),
-        containers: vec![Container { name: CONTAINER.to_owned(), demand: demand.clone() }],
+        containers: vec![Container {
+            name: CONTAINER.to_owned(),
+            demand: demand.clone(),
+            ..Container::default()
+        }],
+        ..TaskDefinition::default()
     };
     let program = Program {
         family,
@@ -424,7 +429,7 @@ mod tests {
         asked.gpus =
             GpuAsk { count: 4, milli: cluster::units::GpuMilli(500), models: vec!["T4".into()] };
         let disk = "disk".to_owned();
-        asked.requires.push(cluster::demand::Requirement { attribute: disk, values: Vec::new() });
+        asked.requires.push(cluster::demand::Requirement::one_of(disk, []));
         let one = wanted().scale;
         let (got, cut) = clip(&asked, one, &ROOMS);
         assert_eq!(got, asks(500, Bytes::from_gib(1)));

@@ -179,9 +179,7 @@ pub(crate) fn make(dir: &Path, ways: Ways) {
             name: format!("n{}", row + 1),
             zone: zone.into(),
             capacity: NodeCapacity { amounts: demand(4000, 8192).amounts, gpus: Vec::new() },
-            reserved_ports: Vec::new(),
-            attributes: Vec::new(),
-            rank: None,
+            ..NodeSpec::default()
         };
         let (node, event) = (NodeId(row as u32), NodeEvent::Joined(Box::new(spec)));
         world.add(ms(0), Todo::Event(Event::Node { node, event }));

@@ -125,9 +125,17 @@ pub(super) fn read(
 
     let (containers, programs) = read
         .into_iter()
-        .map(|it| (Container { name: it.program.name.clone(), demand: it.demand }, it.program))
+        .map(|it| {
+            let (name, image) = (it.program.name.clone(), it.program.image.clone());
+            let container = Container { name, demand: it.demand, image, ..Container::default() };
+            (container, it.program)
+        })
         .unzip();
-    let spec = TaskDefinition { name: format!("{family}:{revision}"), containers };
+    let spec = TaskDefinition {
+        name: format!("{family}:{revision}"),
+        containers,
+        ..TaskDefinition::default()
+    };
     let program = Program {
         family,
         revision,
@@ -251,7 +259,7 @@ fn requirement(expression: &str) -> Option<Requirement> {
     values.sort_unstable();
     values.dedup();
     let attribute = if name == "ecs.availability-zone" { ZONE } else { name };
-    is_word(name).then(|| Requirement { attribute: attribute.to_owned(), values })
+    is_word(name).then(|| Requirement::one_of(attribute, values))
 }
 
 /// Ports that some container of the task has already, with the line where it says so.

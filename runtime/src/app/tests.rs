@@ -160,9 +160,8 @@ fn what_is_asked_for_is_what_ecs_subtracts() {
     let demand = shop.spec.demand();
     let port = |protocol, number| Port { protocol, number };
     assert_eq!(demand.ports, [port(Protocol::Tcp, 8080), port(Protocol::Udp, 53)]);
-    let require = |attribute: &str, values: &[&str]| Requirement {
-        attribute: attribute.into(),
-        values: values.iter().map(|it| (*it).to_owned()).collect(),
+    let require = |attribute: &str, values: &[&str]| {
+        Requirement::one_of(attribute, values.iter().map(|it| (*it).to_owned()))
     };
     assert_eq!(
         demand.requires,

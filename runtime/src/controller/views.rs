@@ -335,6 +335,7 @@ impl Brain {
                 let name = self.group_name(*service);
                 format!("service {} shall be gone", name.strip_prefix("service:").unwrap_or(name))
             }
+            Event::BudgetPut(it) => format!("budget {} put", it.name),
             Event::TaskSubmitted(it) => {
                 let definition = &self.state().definition(it.definition).name;
                 format!("{} submitted: {definition}", it.task)

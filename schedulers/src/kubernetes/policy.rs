@@ -21,6 +21,8 @@ use super::resources::{Amounts, Requests};
 use crate::card::{Card, Parameter};
 use crate::policy::{Arguments, Plan, PolicyError};
 use cluster::chance::{Chance, Purpose};
+use cluster::company::Company;
+use cluster::constraint::Test;
 use cluster::demand;
 use cluster::event::TaskKind;
 use cluster::id_map::IdMap;
@@ -169,7 +171,11 @@ impl Kubernetes {
             Pod { started: Some(desk.now().0 as i64), ..self.mirror.pod(id, ask.task, state) };
         self.mirror.serve(ask.task);
         let start = Start { at: self.next_start, nominated: None };
-        let may = |row| nodes.fits(ask.shape, NodeId(row as u32));
+        let company = Company::of(state, ask.task);
+        let may = |row| {
+            let node = NodeId(row as u32);
+            nodes.fits(ask.shape, node) && company.as_ref().is_none_or(|it| it.allows(node).is_ok())
+        };
         let decision = decide_among(&self.profile, &self.mirror.cluster, &pod, start, may, &mut ())
             .expect("pods of ours have no constraints or terms that could be wrong");
         self.next_start = decision.next_start;
@@ -383,8 +389,16 @@ fn spec(task: &Task, state: &State) -> PodSpec {
     }
     // What is no label to Kubernetes is left to the ledger.
     let requirement = |it: &demand::Requirement| {
-        let operator = if it.values.is_empty() { Operator::Exists } else { Operator::In };
-        Requirement::new(it.attribute.clone(), operator, it.values.clone()).ok()
+        let (operator, values) = match &it.test {
+            Test::In(values) => (Operator::In, values.clone()),
+            Test::NotIn(values) => (Operator::NotIn, values.clone()),
+            Test::Exists => (Operator::Exists, Vec::new()),
+            Test::Absent => (Operator::DoesNotExist, Vec::new()),
+            Test::Above(bound) => (Operator::Gt, vec![bound.to_string()]),
+            Test::Below(bound) => (Operator::Lt, vec![bound.to_string()]),
+            Test::Matches(_) => return None,
+        };
+        Requirement::new(it.attribute.clone(), operator, values).ok()
     };
     let required: Vec<Requirement> = shape.demand.requires.iter().filter_map(requirement).collect();
     let term = |it| vec![NodeTerm { labels: Ok(it), fields: Vec::new() }];
@@ -564,7 +578,7 @@ mod tests {
             2 => Vec::new(),
             _ => return wants,
         };
-        wants.requires.push(Requirement { attribute: "rack".to_owned(), values });
+        wants.requires.push(Requirement::one_of("rack", values));
         wants
     }
 

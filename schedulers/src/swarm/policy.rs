@@ -19,6 +19,7 @@ use crate::swarm::engine::{OVERCOMMIT_PERCENT, with_overcommit};
 use crate::swarm::model::{Container, Node, Request};
 use crate::swarm::strategy::Strategy;
 use cluster::chance::{Chance, Purpose};
+use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::id_map::IdMap;
@@ -115,9 +116,13 @@ impl Scheduler for Swarm {
                 desk.unfit(task);
                 continue;
             }
+            if let Some(company) = Company::of(desk.state(), ask.task) {
+                rows.retain(|row| company.allows(NodeId(*row as u32)).is_ok());
+            }
             let request = mirror.request(ask.task.definition, desk.state());
             strategy.keep_best(&request, &mirror.nodes, rows, &mut ());
             let row = match rows[..] {
+                // The strategy takes none, or rules about other tasks allow none.
                 [] => {
                     desk.hold_back(task);
                     continue;

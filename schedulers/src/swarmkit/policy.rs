@@ -18,6 +18,7 @@ use crate::swarmkit::failures::WINDOW_US;
 use crate::swarmkit::group::schedule;
 use crate::swarmkit::model::{Node, Resources, Service, Spec, State as Known};
 use cluster::chance::{Chance, Purpose};
+use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::{Change, Ending, Facts};
 use cluster::id_map::IdMap;
@@ -92,11 +93,17 @@ impl Scheduler for SwarmKit {
         let mut order = |places: &mut [usize]| self.chance.shuffle(places);
         while let Some(task) = desk.head() {
             let ask = desk.ask(task);
-            let room = mirror.mark(ask, desk.state().nodes());
-            if room == 0 {
-                desk.unfit(task);
-                continue;
-            }
+            let room = match mirror.mark(ask, desk.state()) {
+                Room::Fits(room) => room,
+                Room::Kept => {
+                    desk.hold_back(task);
+                    continue;
+                }
+                Room::None => {
+                    desk.unfit(task);
+                    continue;
+                }
+            };
             let spec = mirror.spec(ask.task.group, ask.task.definition, desk.state());
             let batch = hold_batch(desk, task, room);
             let placed = mirror.without_debts(|nodes| {
@@ -195,6 +202,16 @@ struct Mirror {
     seats: IdMap<TaskId, Seat>,
     /// Of tasks that have a seat.
     specs: IdMap<(Service, u64), Arc<Spec>>,
+}
+
+/// How much room there is for a task.
+enum Room {
+    /// For so many of its like.
+    Fits(usize),
+    /// It fits, but rules about other tasks keep it out.
+    Kept,
+    /// It fits nowhere.
+    None,
 }
 
 impl Mirror {
@@ -296,12 +313,17 @@ impl Mirror {
         }
     }
 
-    /// Tells the profile where the task fits; says how many of its like there is room for, 0 if it fits
-    /// nowhere.
-    fn mark(&mut self, ask: Ask<'_>, nodes: &Nodes) -> usize {
-        let mut room = 0usize;
+    /// Tells the profile where the task may go.
+    fn mark(&mut self, ask: Ask<'_>, state: &State) -> Room {
+        let nodes = state.nodes();
+        let company = Company::of(state, ask.task);
+        let (mut room, mut is_kept) = (0usize, false);
         for (row, node) in self.nodes.iter_mut().enumerate() {
-            let fits = nodes.fits(ask.shape, NodeId(row as u32));
+            let id = NodeId(row as u32);
+            let mut fits = nodes.fits(ask.shape, id);
+            if fits && company.as_ref().is_some_and(|it| it.allows(id).is_err()) {
+                (fits, is_kept) = (false, true);
+            }
             node.state = if fits { Known::Ready } else { Known::Down };
             if fits {
                 let times = Resource::SCALARS
@@ -310,7 +332,13 @@ impl Mirror {
                 room = room.saturating_add(times.min().unwrap_or(u64::MAX) as usize);
             }
         }
-        room
+        match room {
+            0 if is_kept => Room::Kept,
+            0 => Room::None,
+            // The first changes what the rules about other tasks say of the second.
+            _ if company.is_some() => Room::Fits(1),
+            _ => Room::Fits(room),
+        }
     }
 
     /// Calls `schedule` with nodes that owe nothing.

@@ -214,7 +214,7 @@ pub(crate) fn random_workload(seed: u64) -> Vec<Arrival> {
             memory: Bytes(chance.below(20)),
             disk: Bytes(chance.below(2) * 40),
         };
-        arrivals.push(definition(number, Demand { amounts, gpus, ports, requires: vec![] }));
+        arrivals.push(definition(number, Demand { amounts, gpus, ports, ..Demand::default() }));
     }
     let mut at = Instant::ZERO;
     let mut lost = vec![false; nodes as usize];

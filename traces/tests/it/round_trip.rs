@@ -70,10 +70,10 @@ prop_compose! {
         ports.sort();
         let requires = requires
             .into_iter()
-            .map(|(attribute, values)| Requirement { attribute, values: values.into_iter().collect() })
+            .map(|(attribute, values)| Requirement::one_of(attribute, values))
             .collect();
         let amounts = Amounts { cpu: MilliCpu(cpu), memory: Bytes(memory.into()), disk: Bytes(disk) };
-        Demand { amounts, gpus, ports, requires }
+        Demand { amounts, gpus, ports, requires, ..Demand::default() }
     }
 }
 
