@@ -93,6 +93,7 @@ fn node() -> impl Strategy<Value = NodeSpec> {
             reserved_ports: vec![Port { protocol: Protocol::Tcp, number: 22 }],
             attributes: rack.map(|it| ("rack".to_owned(), it.to_string())).into_iter().collect(),
             rank,
+            ..NodeSpec::default()
         },
     )
 }

@@ -23,7 +23,6 @@ use cluster::demand::Resource;
 use cluster::event::{Change, Ending, Facts};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
-use cluster::nodes::Nodes;
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
 use serde::{Deserialize, Serialize};
