@@ -20,7 +20,7 @@ fn bayplan_reads_tasks_and_nodes() {
         0s n0 n-0 joins zone-a 4000/8589934592/ rack=r1 ssd=yes not:22
         0s n1 n-1 joins zone-a 4000/8589934592/ rack=r1 ssd=yes not:22
         0s n2 big joins zone-b 16500/68719476736/T4+T4 rack=r2
-        0s d0 cpu 2 cores, memory 4 GiB, port 5432, rack=r1|r2, ssd=
+        0s d0 cpu 2 cores, memory 4 GiB, port 5432, rack=r1|r2, ssd
         0s t0 db d0 on=n0 group=core priority=9 kind=service on_loss=end
         0s d1 cpu 0.5 cores, memory 512 MiB, port 80, port 443
         0s t1 web/0 d1 group=front priority=5 kind=service
