@@ -27,6 +27,8 @@ pub mod best_fit;
 pub mod card;
 #[cfg(test)]
 mod check;
+#[cfg(test)]
+mod constraints_tests;
 pub mod dot_product;
 pub mod e_pvm;
 pub mod ecs;

@@ -160,7 +160,7 @@ impl Scan<'_> {
     ) -> ControlFlow<()> {
         let nodes = self.state.nodes();
         let shape = self.ask.shape;
-        let ([cpu, memory, disk], is_plain) = (shape.amounts, shape.is_plain);
+        let ([cpu, memory, disk], is_plain) = (shape.amounts, nodes.is_plain(shape));
         let first = rows.start;
         let free = Resource::SCALARS.map(|it| &nodes.free(it)[rows.clone()]);
         let ready = &nodes.ready()[rows.clone()];
