@@ -509,7 +509,7 @@ impl Core {
 
     pub(crate) fn ask(&self, id: TaskId) -> Ask<'_> {
         let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: asked for, but unknown"));
-        Ask { id, task, shape: self.state.shape(task.shape) }
+        Ask { id, task, shape: self.state.shape(task.shape), now: self.now }
     }
 
     pub(crate) fn next_task(&mut self, now: Instant, actions: &mut Vec<Action>) -> Option<TaskId> {

@@ -81,6 +81,8 @@ pub struct Ask<'a> {
     pub task: &'a Task,
     /// What it asks for.
     pub shape: &'a Shape,
+    /// The moment of this decision.
+    pub now: Instant,
 }
 
 /// Where a scheduler sits: the state and the queue in front of it, and everything it may do.

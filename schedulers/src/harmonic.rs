@@ -126,7 +126,7 @@ impl Rank for Harmonic {
             |node| {
                 let asks = state.tasks_on(node).iter().filter_map(|&id| {
                     let task = state.task(id)?;
-                    Some(Ask { id, task, shape: state.shape(task.shape) })
+                    Some(Ask { id, task, shape: state.shape(task.shape), ..ask })
                 });
                 asks.map(|it| Self::class(scale, it, classes)).min().unwrap_or(EMPTY)
             },

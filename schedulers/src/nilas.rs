@@ -12,9 +12,6 @@
 //! come. The levels are ours: 0 if the node stays anyway, 1 up to `step`, and one more for each doubling.
 //! The lifetime classes of nodes (LAVA) and migration (LARS) are left out.
 //!
-//! A strategy is not told the time; it takes the latest moment that it has seen a task join the queue or
-//! get its place. After a quiet time, the first task of a batch may be taken for that much older.
-//!
 //! Exact but for errors drawn, which are rounded down to microseconds. Cost: one pass over the nodes, and
 //! one over the tasks of those that changed or had a task outlive its prediction.
 
@@ -31,7 +28,6 @@ use cluster::ids::{NodeId, TaskId};
 use cluster::scheduler::Ask;
 use cluster::state::{State, Task};
 use cluster::units::{Instant, Span};
-use serde::{Deserialize, Serialize};
 
 /// The page of this strategy.
 pub const CARD: Card = Card {
@@ -79,9 +75,8 @@ pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let tie = arguments.word("tie", Tie::WORDS)?;
     let open = arguments.word("open", Open::WORDS)?;
     Ok(Plan::new(move |seed| {
-        let known = Known { seed, now: Instant::ZERO };
         let (exits, exit) = (PerNode::default(), Instant::ZERO);
-        let rank = Nilas { left: left.clone(), step, off, tie, known, exits, exit };
+        let rank = Nilas { left: left.clone(), step, off, tie, seed, exits, exit };
         Box::new(PerTask::new(rank, open, seed))
     }))
 }
@@ -93,20 +88,12 @@ pub struct Nilas {
     step: Span,
     off: u64,
     tie: Tie,
-    known: Known,
+    /// By which the errors of estimates are drawn.
+    seed: u64,
     /// When nodes are predicted to be empty.
     exits: PerNode<Exits>,
     /// When the task at hand would end.
     exit: Instant,
-}
-
-/// What it remembers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// By which the errors of estimates are drawn.
-    seed: u64,
-    /// The latest moment it has seen.
-    now: Instant,
 }
 
 /// Predicted ends of the tasks of a node.
@@ -131,15 +118,14 @@ impl Nilas {
             return Some(estimate.max(1));
         }
         // From one over the factor to the factor, evenly by the logarithm; stream 0 is that of choices.
-        let mut chance = Chance::new(self.known.seed, Purpose::Scheduler, id.0.wrapping_add(1));
+        let mut chance = Chance::new(self.seed, Purpose::Scheduler, id.0.wrapping_add(1));
         let error = fixed::exp2(chance.below(2 * fixed::log2(self.off) + 1)) >> 20;
         let wrong = (u128::from(estimate) * error / u128::from(self.off)) >> (fixed::DIGITS - 20);
         Some(u64::try_from(wrong).unwrap_or(u64::MAX).max(1))
     }
 
     /// When the task is predicted to end, which is after now.
-    fn exit(&self, id: TaskId, task: &Task) -> Instant {
-        let now = self.known.now;
+    fn exit(&self, id: TaskId, task: &Task, now: Instant) -> Instant {
         let since = task.placement().map_or(now, |it| it.at);
         let Some(mut length) = self.predicted(id, task) else { return Instant::MAX };
         while length <= now.since(since).0 {
@@ -160,18 +146,19 @@ impl Nilas {
 impl Rank for Nilas {
     /// The level, and what is left on the node.
     type Key = (u32, u64);
-    type Memory = Known;
+    /// The seed of the errors.
+    type Memory = u64;
 
     fn card(&self) -> &'static Card {
         &CARD
     }
 
-    fn memory(&self) -> Known {
-        self.known
+    fn memory(&self) -> u64 {
+        self.seed
     }
 
-    fn recall(&mut self, known: Known) {
-        self.known = known;
+    fn recall(&mut self, seed: u64) {
+        self.seed = seed;
         self.exits.clear();
     }
 
@@ -193,31 +180,26 @@ impl Rank for Nilas {
         let tasks = |node| {
             state.tasks_on(node).iter().filter_map(|&id| state.task(id).map(|task| (id, task)))
         };
-        let placed = self.exits.changed(nodes).flat_map(tasks);
-        let latest = placed.filter_map(|(_, it)| it.placement().map(|it| it.at)).max();
-        let seen = latest.map_or(ask.task.queued, |it| it.max(ask.task.queued));
-        self.known.now = self.known.now.max(seen);
-        let now = self.known.now;
         let mut exits = std::mem::take(&mut self.exits);
         exits.refresh(
             nodes,
-            |it| it.first <= now,
+            |it| it.first <= ask.now,
             |node| {
-                tasks(node).map(|(id, task)| self.exit(id, task)).fold(
+                tasks(node).map(|(id, task)| self.exit(id, task, ask.now)).fold(
                     Exits::default(),
                     |exits, it| Exits { first: exits.first.min(it), last: exits.last.max(it) },
                 )
             },
         );
         self.exits = exits;
-        self.exit = self.exit(ask.id, ask.task);
+        self.exit = self.exit(ask.id, ask.task, ask.now);
     }
 
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> (u32, u64) {
         let left = self.left.reader(ask, state.nodes());
-        let (exits, now) = (self.exits.values(), self.known.now);
+        let exits = self.exits.values();
         move |node| {
-            let stays_until = exits[node.row()].last.max(now);
+            let stays_until = exits[node.row()].last.max(ask.now);
             let level = match self.exit {
                 Instant::MAX if stays_until < Instant::MAX => u32::MAX,
                 exit => self.level(exit.since(stays_until)),
@@ -232,15 +214,15 @@ mod tests {
     use crate::check::demand;
     use crate::policy::Policy;
     use cluster::demand::TaskDefinition;
-    use cluster::event::{Event, NodeEvent, OnLoss, Report, Submission, TaskKind};
+    use cluster::event::{Action, Event, NodeEvent, OnLoss, Report, Submission, TaskKind};
     use cluster::ids::{DefinitionId, NodeId, TaskId};
     use cluster::manager::Manager;
     use cluster::nodes::{NodeCapacity, NodeSpec};
     use cluster::rules::Rules;
     use cluster::units::{Instant, Span};
 
-    /// Where tasks go. `nodes` are `cores/GiB`; `tasks` are `minute:cores/GiB`, then if wanted `=minutes` as
-    /// estimate, or `minute:x2` for the end of task 2.
+    /// Where tasks go in the end. `nodes` are `cores/GiB`; `tasks` are `minute:cores/GiB`, then if wanted
+    /// `=minutes` as estimate, or `minute:x2,3` for the end of tasks 2 and 3.
     fn run(policy: &str, seed: u64, nodes: &str, tasks: &str) -> String {
         let policy: Policy = policy.parse().unwrap();
         let mut manager = Manager::new(Rules::default(), policy.build(seed));
@@ -256,15 +238,17 @@ mod tests {
             let event = Event::Node { node: NodeId(row as u32), event };
             manager.handle(Instant::ZERO, event, &mut actions);
         }
-        let mut got = Vec::new();
+        let mut got: Vec<Option<NodeId>> = Vec::new();
         for text in tasks.split_whitespace() {
             let (minute, text) = text.split_once(':').unwrap();
             let now = Instant::from_secs(60 * minute.parse::<u64>().unwrap());
-            if let Some(task) = text.strip_prefix('x') {
-                let task = TaskId(task.parse().unwrap());
-                let report = Report::Exited { code: 0 };
-                let event = Event::TaskReported { task, attempt: 1, report };
-                manager.handle(now, event, &mut actions);
+            if let Some(tasks) = text.strip_prefix('x') {
+                for task in tasks.split(',') {
+                    let task = TaskId(task.parse().unwrap());
+                    let report = Report::Exited { code: 0 };
+                    let event = Event::TaskReported { task, attempt: 1, report };
+                    manager.handle(now, event, &mut actions);
+                }
                 manager.decide(now, &mut actions);
                 continue;
             }
@@ -284,10 +268,15 @@ mod tests {
             };
             manager.handle(now, Event::TaskSubmitted(submission), &mut actions);
             manager.decide(now, &mut actions);
-            let place = manager.state().task(task).and_then(|it| it.placement());
-            got.push(place.map_or("-".to_owned(), |it| it.node.to_string()));
+            got.push(None);
         }
-        got.join(" ")
+        for action in &actions {
+            if let Action::Start { task, node, .. } = action {
+                got[task.0 as usize] = Some(*node);
+            }
+        }
+        let text = |it: Option<NodeId>| it.map_or("-".to_owned(), |it| it.to_string());
+        got.into_iter().map(text).collect::<Vec<_>>().join(" ")
     }
 
     #[track_caller]
@@ -335,6 +324,16 @@ mod tests {
         check("nilas:step=1", nodes, "0:5/0=60 0:4/0=110 70:1/0=45", "n0 n1 n0");
         check("nilas:step=1", nodes, "0:5/0=60 0:4/0=110 50:1/0=45", "n0 n1 n1");
         check("nilas:step=1", nodes, "0:5/0=60 0:4/0=200 130:1/0=100", "n0 n1 n0");
+    }
+
+    #[test]
+    fn what_waited_is_judged_by_the_time_of_its_decision() {
+        // The last task waits for memory until the two before it end, at 70 minutes: then it would end at 115,
+        // before the first task, which is predicted to end at 120, and after the second, at 110.
+        let tasks = "0:4/4=60 0:5/4=110 0:1/4=200 0:1/4=200 0:1/4=45 70:x2,3";
+        check("nilas:step=1", "8/8 8/8", tasks, "n0 n1 n1 n0 n0");
+        // Had it been placed at once, the fuller node would have done.
+        check("nilas:step=1", "8/8 8/8", "0:4/4=60 0:5/4=110 0:1/4=45", "n0 n1 n1");
     }
 
     #[test]

@@ -37,12 +37,6 @@ impl<T: Default + Clone> PerNode<T> {
         }
     }
 
-    /// The nodes that changed since they were last worked out, or never were.
-    pub fn changed<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = NodeId> + 'a {
-        let seen = |node: NodeId| self.versions.get(node.row()).copied().flatten();
-        nodes.ids().filter(move |&it| seen(it) != Some(nodes.version(it)))
-    }
-
     /// All values, in row order.
     pub fn values(&self) -> &[T] {
         &self.values

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 /// told apart by [`Rank::tie`].
 ///
 /// Keys are integers, and the arithmetic behind them is exact or rounded in one stated way, so that
-/// every machine decides alike. Implementations do no I/O, ask no clock, and iterate over nothing
-/// unordered. How an engine finds the lowest key (a plain scan, a cache per shape, SIMD) is not theirs
+/// every machine decides alike. Implementations do no I/O, ask no clock ([`Ask::now`] is the time), and
+/// iterate over nothing unordered. How an engine finds the lowest key (a plain scan, a cache per shape, SIMD) is not theirs
 /// to know: it may ask for keys more or less often, as [`Rank::locality`] permits.
 pub trait Rank: Send {
     /// How good a node is: lower is better.
