@@ -626,6 +626,11 @@ impl Core {
         self.queue.set_aside(place, shape, id);
     }
 
+    pub(crate) fn hold_back_alike(&mut self, id: TaskId) {
+        let (_, shape) = self.place_of(id);
+        self.queue.hold(shape);
+    }
+
     pub(crate) fn park(&mut self, id: TaskId, until: Instant) {
         let (place, _) = self.place_of(id);
         self.park_at(place, id, until);

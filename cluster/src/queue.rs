@@ -43,6 +43,17 @@ struct Line {
     waiting: BTreeMap<Place, TaskId>,
     is_asleep: bool,
     unfit: Option<KnownUnfit>,
+    /// Kept back for this round, so never at rest.
+    #[serde(skip)]
+    is_held: bool,
+}
+
+impl Line {
+    /// The first place, and whether it is asleep; none of a line that is held.
+    fn head(&self) -> Option<(Place, bool)> {
+        let (&place, _) = self.waiting.first_key_value()?;
+        (!self.is_held).then_some((place, self.is_asleep))
+    }
 }
 
 /// What was found when a shape last fitted nowhere.
@@ -64,13 +75,16 @@ pub(crate) type Note = (ShapeId, bool, Option<KnownUnfit>);
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Queue {
     lines: Vec<Line>,
-    /// First place of every line that is not empty, by whether it is asleep.
+    /// First place of every line that is not empty or held, by whether it is asleep.
     awake: BTreeSet<(Place, ShapeId)>,
     asleep: BTreeSet<(Place, ShapeId)>,
     /// Tasks that wait for a moment before they are tried again.
     parked: BTreeSet<(Instant, Place, TaskId)>,
     /// Tasks that the scheduler keeps back for this round.
     aside: BTreeMap<Place, (ShapeId, TaskId)>,
+    /// Lines that it keeps back.
+    #[serde(skip)]
+    held: Vec<ShapeId>,
 }
 
 impl Queue {
@@ -84,9 +98,9 @@ impl Queue {
     /// Changes a line and keeps the sets of heads right.
     fn change<T>(&mut self, shape: ShapeId, change: impl FnOnce(&mut Line) -> T) -> T {
         let line = self.line(shape);
-        let old = line.waiting.keys().next().copied().map(|it| (it, line.is_asleep));
+        let old = line.head();
         let out = change(line);
-        let new = line.waiting.keys().next().copied().map(|it| (it, line.is_asleep));
+        let new = line.head();
         if old != new {
             for (head, add) in [(old, false), (new, true)] {
                 let Some((place, is_asleep)) = head else { continue };
@@ -238,8 +252,17 @@ impl Queue {
         self.aside.insert(place, (shape, task));
     }
 
-    /// Puts everything that was set aside back in line.
+    /// Keeps back all tasks of a shape, those that come later in this round too.
+    pub(crate) fn hold(&mut self, shape: ShapeId) {
+        self.change(shape, |line| line.is_held = true);
+        self.held.push(shape);
+    }
+
+    /// Puts everything that was set aside back in line, and lets lines go that were held.
     pub(crate) fn restore_aside(&mut self) {
+        for shape in std::mem::take(&mut self.held) {
+            self.change(shape, |line| line.is_held = false);
+        }
         while let Some((place, (shape, task))) = self.aside.pop_first() {
             self.push(place, shape, task);
         }

@@ -105,7 +105,7 @@ impl Desk<'_> {
 
     /// The next task in queue order that may fit somewhere, or `None` when this round is over.
     ///
-    /// It stays next until it is placed, called unfit, held back, parked or rejected. Shapes known to
+    /// It stays next until it is placed, called unfit, held back (alone or with its like), parked or rejected. Shapes known to
     /// fit nowhere are passed over or dealt with by the rules, without being shown.
     pub fn head(&mut self) -> Option<TaskId> {
         self.core.next_task(self.now, self.actions)
@@ -154,6 +154,11 @@ impl Desk<'_> {
     /// Keeps a task back in this round though it may fit; it is tried again in the next.
     pub fn hold_back(&mut self, task: TaskId) {
         self.core.hold_back(task);
+    }
+
+    /// Keeps back, in this round, all pending tasks of this one's shape, at the cost of one.
+    pub fn hold_back_alike(&mut self, task: TaskId) {
+        self.core.hold_back_alike(task);
     }
 
     /// Keeps a task back until a moment.

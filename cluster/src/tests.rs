@@ -312,6 +312,37 @@ fn an_evicted_task_comes_back_to_its_old_place() {
 }
 
 #[test]
+fn what_is_like_a_task_held_back_waits_with_it_until_the_next_round() {
+    let (told, shown) = std::sync::mpsc::channel();
+    let mut round = 0;
+    let decide = move |desk: &mut Desk<'_>| {
+        round += 1;
+        while let Some(task) = desk.head() {
+            told.send((round, task.0)).unwrap();
+            match desk.ask(task).shape.amounts[0] {
+                1000 if round < 3 => desk.hold_back_alike(task),
+                _ => desk.place(task, NodeId(0), DeviceSet::NONE),
+            }
+        }
+        assert!(round == 3 || desk.pending().contains(&TaskId(2)), "it still waits");
+    };
+    let mut rig = Rig::new(Rules::default(), decide);
+    rig.join("9/9", |_| {});
+    for text in ["1/1", "2/1", "1/1", "2/1"] {
+        rig.submit(text);
+    }
+    let (held, told) = (HoldReason::HeldBack, rig.decide());
+    let holds = |task| Action::Hold { task: TaskId(task), reason: held };
+    assert_eq!(told[2..], [holds(0), holds(2)], "{told:?}");
+    rig.handle(Event::TaskCancelled { task: TaskId(0) });
+    assert_eq!(rig.decide(), [], "said before");
+    assert!(matches!(rig.decide()[..], [Action::Start { task: TaskId(2), .. }]));
+    let shown: Vec<(i32, u64)> = shown.try_iter().collect();
+    assert_eq!(shown, [(1, 0), (1, 1), (1, 3), (2, 2), (3, 2)]);
+    rig.manager.state().audit().unwrap();
+}
+
+#[test]
 #[should_panic(expected = "t0: the scheduler chose n0, which cannot take it")]
 fn a_scheduler_that_chooses_a_full_node_is_broken() {
     let mut rig =

@@ -108,6 +108,7 @@ impl<R: Rank> Scheduler for PerTask<R> {
                     desk.place(task, node, devices);
                     self.rank.placed(node);
                 }
+                Choice::Refused if R::REFUSES_ALIKE => desk.hold_back_alike(task),
                 Choice::Refused => desk.hold_back(task),
                 Choice::FitsNowhere => desk.unfit(task),
             }

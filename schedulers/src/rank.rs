@@ -70,6 +70,10 @@ pub trait Rank: Send {
         true
     }
 
+    /// Whether [`Rank::accepts`] looks at the task's shape alone and no placement turns its no into a yes:
+    /// then what is refused is refused to all of that shape, who are held back together.
+    const REFUSES_ALIKE: bool = false;
+
     /// The keys of the nodes for this task, before it is placed, as a function. What is the same for
     /// all nodes (columns, factors, what the task asks for) is worked out before it is returned; it is
     /// called only for nodes that fit.

@@ -16,10 +16,11 @@
 //! that are too small. Only resources that the task asks for are looked at; a node that is not ready holds
 //! but offers nothing. Nothing survives a cluster of one zone, where the rule is void.
 //!
-//! A task that fits a node but would break the rule waits and is tried again at every decision.
+//! A task that fits a node but would break the rule waits and is tried again at every decision, once for all
+//! tasks that ask for the same.
 //!
-//! Exact, but for how full zones are, which is rounded down to 2^-32. Cost: two passes over the nodes, for
-//! each task that waits too.
+//! Exact, but for how full zones are, which is rounded down to 2^-32. Cost: one pass over the nodes, at
+//! every decision for each kind of task that waits too.
 
 use crate::card::{Card, Parameter};
 use crate::fixed;
@@ -39,7 +40,7 @@ pub const CARD: Card = Card {
     summary: "spread over zones, and no more than the other zones can hold when one is lost",
     source: "Weiss and Furr, \"Static stability using Availability Zones\", Amazon Builders' Library",
     differs: "amounts are added up over nodes; jobs count like services; void in a single zone",
-    cost: "two passes over the nodes, for each task that waits too",
+    cost: "one pass over the nodes, at every decision for each kind of task that waits, too",
     parameters: &[
         Parameter {
             name: "rule",
@@ -68,8 +69,8 @@ enum Rule {
 pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let rule = arguments.word("rule", &[("survive", Rule::Survive), ("even", Rule::Even)])?;
     let tie = arguments.word("tie", Tie::WORDS)?;
-    let (left, zones) = (Measure::new(Norm::L1), Vec::new());
-    arguments.per_task(StaticStability { rule, tie, left, zones })
+    let (left, zones, membership) = (Measure::new(Norm::L1), Vec::new(), None);
+    arguments.per_task(StaticStability { rule, tie, left, zones, membership })
 }
 
 /// Zones that stay able to take over from each other.
@@ -80,6 +81,8 @@ pub struct StaticStability {
     left: Measure,
     /// As they stand before the task at hand is placed.
     zones: Vec<Zone>,
+    /// [`Nodes::membership`] when what zones offer was last counted.
+    membership: Option<u64>,
 }
 
 /// One zone, for one task.
@@ -99,28 +102,18 @@ struct Zone {
     load: u64,
 }
 
-/// Counts what zones offer and hold.
-fn count(zones: &mut Vec<Zone>, nodes: &Nodes) {
-    zones.clear();
-    zones.resize(nodes.zone_names().len(), Zone::default());
-    for node in nodes.ids() {
-        let row = node.row();
-        let zone = &mut zones[nodes.zones()[row].row()];
-        let is_ready = nodes.ready()[row];
-        zone.is_there |= is_ready;
+/// Counts what zones offer.
+fn offered(nodes: &Nodes) -> Vec<Zone> {
+    let mut zones = vec![Zone::default(); nodes.zone_names().len()];
+    for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
+        let zone = &mut zones[nodes.zones()[node.row()].row()];
+        zone.is_there = true;
         for resource in Resource::SCALARS {
-            zone.held[resource.row()] += nodes.held(resource)[row];
-            if is_ready {
-                zone.offered[resource.row()] += nodes.allocatable(resource)[row];
-            }
+            zone.offered[resource.row()] += nodes.allocatable(resource)[node.row()];
         }
-        for device in nodes.devices(node) {
-            zone.held[Resource::Gpu.row()] += u64::from(device.held.0);
-            if is_ready {
-                zone.offered[Resource::Gpu.row()] += u64::from(device.capacity.0);
-            }
-        }
+        zone.offered[Resource::Gpu.row()] += nodes.gpu_capacity(node);
     }
+    zones
 }
 
 impl StaticStability {
@@ -182,6 +175,11 @@ impl Rank for StaticStability {
         self.tie
     }
 
+    /// What zones offer is counted anew in whatever state comes next.
+    fn recall(&mut self, (): ()) {
+        self.membership = None;
+    }
+
     fn observe(&mut self, changes: &[Change], _state: &State) {
         self.left.observe(changes);
     }
@@ -189,14 +187,22 @@ impl Rank for StaticStability {
     fn begin(&mut self, ask: Ask<'_>, state: &State) {
         let nodes = state.nodes();
         self.left.refresh(nodes);
-        count(&mut self.zones, nodes);
+        if self.membership != Some(nodes.membership()) {
+            self.membership = Some(nodes.membership());
+            self.zones = offered(nodes);
+        }
+        for (zone, totals) in self.zones.iter_mut().zip(nodes.zone_totals()) {
+            zone.held = totals.held;
+        }
         self.admit(ask.shape.totals());
-        if let Some(group) = ask.task.group.and_then(|it| state.group(it)) {
-            for (at, zone) in self.zones.iter_mut().enumerate() {
-                zone.replicas = group.in_zone(ZoneId(at as u16));
-            }
+        let group = ask.task.group.and_then(|it| state.group(it));
+        for (at, zone) in self.zones.iter_mut().enumerate() {
+            zone.replicas = group.map_or(0, |it| it.in_zone(ZoneId(at as u16)));
         }
     }
+
+    /// Zones only become fuller.
+    const REFUSES_ALIKE: bool = true;
 
     fn accepts(&self, _ask: Ask<'_>, node: NodeId, state: &State) -> bool {
         self.zones[state.nodes().zones()[node.row()].row()].admits

@@ -52,9 +52,11 @@ impl<'a> Arguments<'a> {
 
 impl Scheduler for Plain {
     fn decide(&mut self, desk: &mut Desk<'_>) {
+        // What is refused stays refused to all that ask for the same, until the next decision.
+        let mut refused = BTreeSet::new();
         while let Some(task) = desk.head() {
             let (ask, state) = (desk.ask(task), desk.state());
-            let nodes = state.nodes();
+            let (nodes, shape) = (state.nodes(), ask.task.shape);
             let mut fitting: Vec<NodeId> =
                 nodes.ids().filter(|&it| nodes.fits(ask.shape, it)).collect();
             let fits_somewhere = !fitting.is_empty();
@@ -75,10 +77,11 @@ impl Scheduler for Plain {
                 _ => {}
             }
             let Some(&node) = tied.first() else {
-                if fits_somewhere {
-                    desk.hold_back(task)
+                if fits_somewhere || refused.contains(&shape) {
+                    refused.insert(shape);
+                    desk.hold_back(task);
                 } else {
-                    desk.unfit(task)
+                    desk.unfit(task);
                 }
                 continue;
             };
