@@ -55,8 +55,10 @@ struct Scratch<K> {
 /// What is to become of one task.
 enum Choice {
     Place(NodeId, DeviceSet),
-    /// It fits somewhere, but the rank accepts no such node.
+    /// It fits somewhere, but the rank or a rule about other tasks accepts no such node.
     Refused,
+    /// The rank alone refused it, and would refuse all of its shape.
+    RefusedAlike,
     FitsNowhere,
 }
 
@@ -92,6 +94,9 @@ impl<R: Rank> PerTask<R> {
         self.rank.looked(scan.looked);
         let choice = match picked {
             Some(node) => Choice::Place(node, self.rank.devices(ask, node, nodes)),
+            None if scan.refused && R::REFUSES_ALIKE && scan.company.is_none() => {
+                Choice::RefusedAlike
+            }
             None if scan.refused => Choice::Refused,
             None => Choice::FitsNowhere,
         };
@@ -108,8 +113,8 @@ impl<R: Rank> Scheduler for PerTask<R> {
                     desk.place(task, node, devices);
                     self.rank.placed(node);
                 }
-                Choice::Refused if R::REFUSES_ALIKE => desk.hold_back_alike(task),
                 Choice::Refused => desk.hold_back(task),
+                Choice::RefusedAlike => desk.hold_back_alike(task),
                 Choice::FitsNowhere => desk.unfit(task),
             }
         }

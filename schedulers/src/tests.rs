@@ -8,6 +8,9 @@ mod research;
 use crate::ALL;
 use crate::check::World;
 use crate::policy::Policy;
+use cluster::constraint::{
+    Affinity, Constraints, Effect, Limit, Side, Spread, Strength, Taint, Test, Toleration, Who,
+};
 use cluster::demand::{Amounts, Demand, GpuAsk, Port, Protocol, Requirement, TaskDefinition};
 use cluster::event::{
     Action, Change, Event, NodeEvent, NodeReport, OnLoss, Report, Submission, TaskKind,
@@ -104,14 +107,23 @@ fn capacity() -> impl Strategy<Value = NodeCapacity> {
 }
 
 fn node() -> impl Strategy<Value = NodeSpec> {
-    (capacity(), 0..4u32, prop::option::of(0..5u32), prop::option::of(0..3u32)).prop_map(
-        |(capacity, zone, rank, rack)| NodeSpec {
+    let taint = |effect| Taint { key: "for".to_owned(), value: "web".to_owned(), effect };
+    let taints = prop_oneof![
+        8 => Just(vec![]),
+        1 => Just(vec![taint(Effect::NoSchedule)]),
+        1 => Just(vec![taint(Effect::PreferNoSchedule)]),
+        1 => Just(vec![taint(Effect::PreferNoSchedule), taint(Effect::NoExecute)]),
+    ];
+    let rack = prop::option::of(0..3u32);
+    (capacity(), 0..4u32, prop::option::of(0..5u32), rack, taints).prop_map(
+        |(capacity, zone, rank, rack, taints)| NodeSpec {
             name: String::new(),
             zone: if zone == 0 { String::new() } else { format!("zone-{zone}") },
             capacity,
             reserved_ports: vec![Port { protocol: Protocol::Tcp, number: 22 }],
             attributes: rack.map(|it| ("rack".to_owned(), it.to_string())).into_iter().collect(),
             rank,
+            taints,
             ..NodeSpec::default()
         },
     )
@@ -125,16 +137,69 @@ fn demand() -> impl Strategy<Value = Demand> {
         1 => Just(GpuAsk { count: 1, milli: GpuMilli(500), models: vec!["t4".to_owned()] }),
     ];
     let port = prop_oneof![4 => Just(None), 1 => (80..82u16).prop_map(Some)];
-    let rack = prop_oneof![8 => Just(None), 1 => Just(Some("1")), 1 => Just(Some(""))];
-    (amounts(3), gpus, port, rack).prop_map(|(amounts, gpus, port, rack)| Demand {
+    let asks = |test| vec![Requirement { attribute: "rack".to_owned(), test }];
+    let requires = prop_oneof![
+        9 => Just(vec![]),
+        1 => Just(asks(Test::In(vec!["1".to_owned()]))),
+        1 => Just(asks(Test::NotIn(vec!["1".to_owned()]))),
+        1 => Just(asks(Test::Exists)),
+        1 => Just(asks(Test::Absent)),
+        1 => Just(asks(Test::Above(0))),
+    ];
+    (amounts(3), gpus, port, requires).prop_map(|(amounts, gpus, port, requires)| Demand {
         amounts,
         gpus,
         ports: port.map(|number| Port { protocol: Protocol::Tcp, number }).into_iter().collect(),
-        requires: rack
-            .map(|it| Requirement::one_of("rack", (!it.is_empty()).then(|| it.to_owned())))
-            .into_iter()
-            .collect(),
+        requires,
         ..Demand::default()
+    })
+}
+
+/// What a task may ask of its place, mostly nothing.
+fn constraints() -> impl Strategy<Value = Constraints> {
+    let who = || {
+        let app = Requirement::one_of("app", ["a".to_owned()]);
+        let labels = Who::Labels { all: vec![app], namespaces: vec![] };
+        prop_oneof![Just(Who::Group), Just(labels)]
+    };
+    let domain = || prop_oneof![Just("node"), Just("zone"), Just("rack")].prop_map(str::to_owned);
+    let side = prop_oneof![Just(Side::Near), Just(Side::Apart)];
+    let strength = prop_oneof![3 => Just(Strength::Hard), 1 => Just(Strength::Soft(10))];
+    let affinity = (side, strength, domain(), who())
+        .prop_map(|(side, strength, domain, who)| Affinity { side, strength, domain, who });
+    let spread = (domain(), 1..3u32, 1..4u32, any::<bool>(), who()).prop_map(
+        |(domain, skew_max, domains_min, is_hard, who)| Spread {
+            domain,
+            skew_max,
+            domains_min,
+            is_hard,
+            who,
+        },
+    );
+    let limit =
+        (domain(), 1..3u32, who()).prop_map(|(domain, max, who)| Limit { domain, max, who });
+    let rack = |it: &str| vec![Requirement::one_of("rack", [it.to_owned()])];
+    let either = vec![rack("0"), rack("2")];
+    let tolerations = vec![Toleration { key: Some("for".to_owned()), ..Toleration::default() }];
+    let none = Constraints::default();
+    prop_oneof![
+        8 => Just(none.clone()),
+        2 => Just(Constraints { tolerations, ..none.clone() }),
+        1 => Just(Constraints { any_of: either, ..none }),
+        1 => prop::collection::vec(affinity, 1..3)
+            .prop_map(|it| Constraints { affinity: it, ..Constraints::default() }),
+        1 => prop::collection::vec(spread, 1..3)
+            .prop_map(|it| Constraints { spread: it, ..Constraints::default() }),
+        1 => limit.prop_map(|it| Constraints { limits: vec![it], ..Constraints::default() }),
+    ]
+}
+
+fn definition() -> impl Strategy<Value = TaskDefinition> {
+    let app = prop::option::of(prop_oneof![Just("a"), Just("b")]);
+    (demand(), constraints(), app).prop_map(|(demand, constraints, app)| TaskDefinition {
+        labels: app.map(|it| ("app".to_owned(), it.to_owned())).into_iter().collect(),
+        constraints,
+        ..TaskDefinition::single("", demand)
     })
 }
 
@@ -170,7 +235,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Clone)]
 struct Story {
     nodes: Vec<NodeSpec>,
-    demands: Vec<Demand>,
+    definitions: Vec<TaskDefinition>,
     steps: Vec<Step>,
     seed: u64,
 }
@@ -178,11 +243,16 @@ struct Story {
 fn story() -> impl Strategy<Value = Story> {
     (
         prop::collection::vec(node(), 0..9),
-        prop::collection::vec(demand(), 6),
+        prop::collection::vec(definition(), 6),
         prop::collection::vec(step(), 1..60),
         any::<u64>(),
     )
-        .prop_map(|(nodes, demands, steps, seed)| Story { nodes, demands, steps, seed })
+        .prop_map(|(nodes, definitions, steps, seed)| Story {
+            nodes,
+            definitions,
+            steps,
+            seed,
+        })
 }
 
 /// Lives through a story, one event at a time.
@@ -211,8 +281,8 @@ impl<'a> Life<'a> {
             joined: Vec::new(),
             at: 0,
         };
-        for (row, demand) in story.demands.iter().enumerate() {
-            let spec = TaskDefinition::single(format!("d{row}"), demand.clone());
+        for (row, spec) in story.definitions.iter().enumerate() {
+            let spec = TaskDefinition { name: format!("d{row}"), ..spec.clone() };
             life.handle(Event::DefinitionPut { definition: DefinitionId(row as u32), spec });
         }
         for spec in &story.nodes {
@@ -389,7 +459,7 @@ impl Scheduler for Forgetful {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn every_strategy_keeps_the_contract(story in story()) {

@@ -2,25 +2,39 @@
 //! kind of hard constraint.
 
 use super::Life;
-use cluster::demand::{Amounts, Demand, Port};
-use cluster::ids::{NodeId, TaskId};
+use cluster::constraint::{Affinity, Side, Spread, Strength, Who, all_hold};
+use cluster::demand::{Amounts, Demand, Port, TaskDefinition};
+use cluster::ids::{GroupId, NodeId, TaskId};
 use cluster::nodes::{DeviceSet, NodeSpec, NodeStatus};
 use cluster::units::GpuMilli;
 
-/// A kind of hard constraint: whether a node may be given one more task that asks for this.
+/// A kind of hard constraint: whether a node may be given this task.
 struct Hard {
-    name: &'static str,
-    allows: fn(&Ledger<'_>, NodeId, &Demand) -> bool,
+    broken: &'static str,
+    allows: fn(&Ledger<'_>, NodeId, Member<'_>) -> bool,
 }
 
-/// All kinds. A new one is a line here, and a part of [`demand`](super::demand).
+/// All kinds. A new one is a line here, and a part of [`definition`](super::definition).
 const HARD: &[Hard] = &[
-    Hard { name: "the node is not ready", allows: is_ready },
-    Hard { name: "the node is full", allows: has_room },
-    Hard { name: "the node lacks devices of these models", allows: has_devices },
-    Hard { name: "a port is taken", allows: has_ports },
-    Hard { name: "a required attribute is missing", allows: has_attributes },
+    Hard { broken: "the node is not ready", allows: is_ready },
+    Hard { broken: "the node is full", allows: has_room },
+    Hard { broken: "the node lacks devices of these models", allows: has_devices },
+    Hard { broken: "a port is taken", allows: has_ports },
+    Hard { broken: "an attribute is not as required", allows: has_attributes },
+    Hard { broken: "a taint is not tolerated", allows: has_no_taint },
+    Hard { broken: "no task to be near to is there", allows: is_near },
+    Hard { broken: "a task to be apart from is there", allows: is_apart },
+    Hard { broken: "a task there wants to be apart from it", allows: others_are_apart },
+    Hard { broken: "the domain is too far above the emptiest", allows: is_spread },
+    Hard { broken: "the domain has enough of them", allows: is_within_limits },
 ];
+
+/// A task, as far as others care.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    spec: &'a TaskDefinition,
+    group: Option<GroupId>,
+}
 
 /// What runs where.
 pub(super) struct Ledger<'a> {
@@ -35,7 +49,7 @@ struct Kept<'a> {
     status: NodeStatus,
     /// Host ports that others hold.
     taken: &'a [Port],
-    runs: Vec<(&'a Demand, DeviceSet)>,
+    runs: Vec<(Member<'a>, DeviceSet)>,
 }
 
 impl<'a> Ledger<'a> {
@@ -47,7 +61,7 @@ impl<'a> Ledger<'a> {
             let ran = state.tasks_on(node).iter().filter(|id| starts.iter().all(|it| it.0 != **id));
             let runs = ran.map(|&id| {
                 let devices = state.task(id).and_then(|it| it.placement()).unwrap().devices;
-                (demand(life, id), devices)
+                (member(life, id), devices)
             });
             Kept {
                 spec,
@@ -66,80 +80,185 @@ impl<'a> Ledger<'a> {
         node: NodeId,
         devices: DeviceSet,
     ) -> Result<(), &'static str> {
-        let demand = demand(self.life, task);
-        if let Some(broken) = HARD.iter().find(|it| !(it.allows)(self, node, demand)) {
-            return Err(broken.name);
+        let task = member(self.life, task);
+        if let Some(hard) = HARD.iter().find(|it| !(it.allows)(self, node, task)) {
+            return Err(hard.broken);
         }
-        let kept = &mut self.nodes[node.row()];
+        let (kept, demand) = (&mut self.nodes[node.row()], task.demand());
         let right = devices.iter().all(|it| kept.device_fits(it, demand));
         if !right || devices.count() != u32::from(demand.gpus.count) {
             return Err("these are not the devices it asked for");
         }
-        kept.runs.push((demand, devices));
+        kept.runs.push((task, devices));
         Ok(())
     }
 
-    /// A node that would take the task.
+    /// A node that would take the task, and would have done so when its turn was, too.
     pub(super) fn would_take(&self, task: TaskId) -> Option<NodeId> {
-        let demand = demand(self.life, task);
+        let task = member(self.life, task);
+        let rules = &task.spec.constraints;
+        // Those that were placed after it may have made room by these.
+        if rules.spread.iter().any(|it| it.is_hard) || task.hard(Side::Near).next().is_some() {
+            return None;
+        }
         let mut nodes = (0..self.nodes.len()).map(|row| NodeId(row as u32));
-        nodes.find(|&node| HARD.iter().all(|it| (it.allows)(self, node, demand)))
+        nodes.find(|&node| HARD.iter().all(|it| (it.allows)(self, node, task)))
+    }
+
+    /// Tasks that are meant in the domain of this value.
+    fn count(&self, domain: &str, value: &str, is_meant: impl Fn(&Member<'_>) -> bool) -> u32 {
+        let there = self.nodes.iter().filter(|it| it.spec.value(domain) == Some(value));
+        there.flat_map(|it| &it.runs).filter(|it| is_meant(&it.0)).count() as u32
+    }
+}
+
+impl<'a> Member<'a> {
+    fn demand(self) -> &'a Demand {
+        &self.spec.containers[0].demand
+    }
+
+    /// Hard affinities of one side.
+    fn hard(self, side: Side) -> impl Iterator<Item = &'a Affinity> {
+        let all = self.spec.constraints.affinity.iter();
+        all.filter(move |it| it.strength == Strength::Hard && it.side == side)
+    }
+
+    /// Whether a rule of this task is about that one.
+    fn means(self, who: &Who, other: &Member<'_>) -> bool {
+        match who {
+            Who::Group => self.group.is_some() && self.group == other.group,
+            Who::Labels { all, .. } => all_hold(all, &other.spec.labels),
+        }
     }
 }
 
 impl Kept<'_> {
     fn device_fits(&self, device: usize, demand: &Demand) -> bool {
         let users = self.runs.iter().filter(|it| it.1.iter().any(|it| it == device));
-        let held: u32 = users.map(|it| it.0.gpus.milli.0).sum();
+        let held: u32 = users.map(|it| it.0.demand().gpus.milli.0).sum();
         let models = &demand.gpus.models;
         self.spec.capacity.gpus.get(device).is_some_and(|model| {
             held + demand.gpus.milli.0 <= GpuMilli::DEVICE.0
                 && (models.is_empty() || models.contains(model))
         })
     }
+
+    /// Its tests of attributes, lists of which one must hold included.
+    fn passes(&self, task: Member<'_>) -> bool {
+        let any_of = &task.spec.constraints.any_of;
+        let all = |it: &[cluster::demand::Requirement]| {
+            it.iter().all(|it| it.test.holds(self.spec.value(&it.attribute)))
+        };
+        all(&task.demand().requires) && (any_of.is_empty() || any_of.iter().any(|it| all(it)))
+    }
 }
 
-fn demand<'a>(life: &Life<'a>, task: TaskId) -> &'a Demand {
+fn member<'a>(life: &Life<'a>, task: TaskId) -> Member<'a> {
     let task = life.manager.state().task(task).unwrap();
-    &life.story.demands[task.definition.0 as usize]
+    let spec = &life.story.definitions[task.definition.0 as usize];
+    Member { spec, group: task.group }
 }
 
-fn is_ready(ledger: &Ledger<'_>, node: NodeId, _: &Demand) -> bool {
+fn is_ready(ledger: &Ledger<'_>, node: NodeId, _: Member<'_>) -> bool {
     ledger.nodes[node.row()].status == NodeStatus::Ready
 }
 
 /// What a task does not ask for may be over.
-fn has_room(ledger: &Ledger<'_>, node: NodeId, demand: &Demand) -> bool {
+fn has_room(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     let kept = &ledger.nodes[node.row()];
     let parts: [fn(&Amounts) -> u64; 3] = [|it| it.cpu.0, |it| it.memory.0, |it| it.disk.0];
     parts.iter().all(|part| {
-        let held: u64 = kept.runs.iter().map(|it| part(&it.0.amounts)).sum();
-        let asked = part(&demand.amounts);
+        let held: u64 = kept.runs.iter().map(|it| part(&it.0.demand().amounts)).sum();
+        let asked = part(&task.demand().amounts);
         asked == 0 || held + asked <= part(&kept.spec.capacity.amounts)
     })
 }
 
-fn has_devices(ledger: &Ledger<'_>, node: NodeId, demand: &Demand) -> bool {
+fn has_devices(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     let kept = &ledger.nodes[node.row()];
     let there = 0..kept.spec.capacity.gpus.len();
-    let fitting = there.filter(|it| kept.device_fits(*it, demand)).count();
-    fitting >= usize::from(demand.gpus.count)
+    let fitting = there.filter(|it| kept.device_fits(*it, task.demand())).count();
+    fitting >= usize::from(task.demand().gpus.count)
 }
 
-fn has_ports(ledger: &Ledger<'_>, node: NodeId, demand: &Demand) -> bool {
+fn has_ports(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     let kept = &ledger.nodes[node.row()];
-    demand.ports.iter().all(|port| {
+    task.demand().ports.iter().all(|port| {
         !kept.spec.reserved_ports.contains(port)
             && !kept.taken.contains(port)
-            && kept.runs.iter().all(|it| !it.0.ports.contains(port))
+            && kept.runs.iter().all(|it| !it.0.demand().ports.contains(port))
     })
 }
 
-fn has_attributes(ledger: &Ledger<'_>, node: NodeId, demand: &Demand) -> bool {
-    let there = &ledger.nodes[node.row()].spec.attributes;
-    demand.requires.iter().all(|it| {
-        there.iter().any(|(name, value)| {
-            *name == it.attribute && (it.values.is_empty() || it.values.contains(value))
-        })
+fn has_attributes(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    ledger.nodes[node.row()].passes(task)
+}
+
+fn has_no_taint(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    let tolerations = &task.spec.constraints.tolerations;
+    let mut taints = ledger.nodes[node.row()].spec.taints.iter().filter(|it| it.effect.is_hard());
+    taints.all(|taint| tolerations.iter().any(|it| it.covers(taint)))
+}
+
+/// Near are those that all its affinities mean. The first of its kind may go anywhere.
+fn is_near(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    let meant = |other: &Member<'_>| task.hard(Side::Near).all(|it| task.means(&it.who, other));
+    let any = ledger.nodes.iter().flat_map(|it| &it.runs).any(|it| meant(&it.0));
+    let is_first = !any && meant(&task);
+    task.hard(Side::Near).all(|it| {
+        let value = ledger.nodes[node.row()].spec.value(&it.domain);
+        value.is_some_and(|value| is_first || ledger.count(&it.domain, value, meant) > 0)
+    })
+}
+
+fn is_apart(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    task.hard(Side::Apart).all(|it| {
+        let value = ledger.nodes[node.row()].spec.value(&it.domain);
+        let count = |value| ledger.count(&it.domain, value, |other| task.means(&it.who, other));
+        value.is_none_or(|value| count(value) == 0)
+    })
+}
+
+fn others_are_apart(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    let here = ledger.nodes[node.row()].spec;
+    ledger.nodes.iter().all(|there| {
+        let rules = there.runs.iter().flat_map(|(other, _)| {
+            other.hard(Side::Apart).filter(|it| other.means(&it.who, &task))
+        });
+        let is_shared = |it: &Affinity| {
+            let value = here.value(&it.domain);
+            value.is_some() && value == there.spec.value(&it.domain)
+        };
+        rules.into_iter().all(|it| !is_shared(it))
+    })
+}
+
+/// Compared with the emptiest of the domains it could be in at all, or with none if there are too few.
+fn is_spread(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    let hard: Vec<&Spread> = task.spec.constraints.spread.iter().filter(|it| it.is_hard).collect();
+    hard.iter().all(|it| {
+        let count = |value| ledger.count(&it.domain, value, |other| task.means(&it.who, other));
+        let eligible = ledger.nodes.iter().filter(|there| {
+            there.status != NodeStatus::Lost
+                && there.passes(task)
+                && hard.iter().all(|it| there.spec.value(&it.domain).is_some())
+        });
+        let mut domains: Vec<&str> =
+            eligible.filter_map(|there| there.spec.value(&it.domain)).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        let is_enough = domains.len() >= it.domains_min as usize;
+        let least = domains.iter().map(|it| count(it)).min().filter(|_| is_enough).unwrap_or(0);
+        let Some(value) = ledger.nodes[node.row()].spec.value(&it.domain) else { return false };
+        let there = if domains.contains(&value) { count(value) } else { 0 };
+        there + u32::from(task.means(&it.who, &task)) <= least + it.skew_max
+    })
+}
+
+fn is_within_limits(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
+    task.spec.constraints.limits.iter().all(|it| {
+        let Some(value) = ledger.nodes[node.row()].spec.value(&it.domain) else { return false };
+        let count = ledger.count(&it.domain, value, |other| task.means(&it.who, other));
+        count + u32::from(task.means(&it.who, &task)) <= it.max
     })
 }

@@ -4,6 +4,7 @@
 
 use super::research;
 use cluster::chance::{Chance, Purpose};
+use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::ids::{NodeId, TaskId};
 use cluster::nodes::NodeStatus;
@@ -60,7 +61,10 @@ impl Scheduler for Plain {
             let mut fitting: Vec<NodeId> =
                 nodes.ids().filter(|&it| nodes.fits(ask.shape, it)).collect();
             let fits_somewhere = !fitting.is_empty();
-            fitting.retain(|it| (self.admits)(ask, *it, state));
+            let company = Company::of(state, ask.task);
+            let in_company = |it: NodeId| company.as_ref().is_none_or(|all| all.allows(it).is_ok());
+            fitting.retain(|it| in_company(*it) && (self.admits)(ask, *it, state));
+            let is_alone = company.is_none();
             if self.open_first && fitting.iter().any(|it| !state.tasks_on(*it).is_empty()) {
                 fitting.retain(|it| !state.tasks_on(*it).is_empty());
             }
@@ -78,7 +82,7 @@ impl Scheduler for Plain {
             }
             let Some(&node) = tied.first() else {
                 if fits_somewhere || refused.contains(&shape) {
-                    refused.insert(shape);
+                    refused.extend(is_alone.then_some(shape));
                     desk.hold_back(task);
                 } else {
                     desk.unfit(task);

@@ -222,11 +222,11 @@ fn nilas(arguments: &Arguments<'_>) -> Score {
         Some(since + length)
     };
     Box::new(move |this, ask, node, state| {
-        let ends = state
+        let mut ends = state
             .tasks_on(node)
             .iter()
             .map(|it| exit(this.seed, *it, state.task(*it).unwrap(), ask.now));
-        let stays_until = ends.fold(Some(i128::from(ask.now.0)), |last, it| Some(last?.max(it?)));
+        let stays_until = ends.try_fold(i128::from(ask.now.0), |last, it| Some(last.max(it?)));
         let level = match (exit(this.seed, ask.id, ask.task, ask.now), stays_until) {
             (_, None) => 0,
             (None, Some(_)) => i128::MAX,
