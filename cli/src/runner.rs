@@ -8,6 +8,7 @@ use crate::task_log::TaskLog;
 use crate::workloads::{Ready, Workloads};
 use cluster::arrival::StreamError;
 use cluster::event::{Change, NodeEvent};
+use cluster::explain::{Explanation, Question};
 use cluster::observer::Observer;
 use cluster::rules::Rules;
 use cluster::scheduler::{BadMemory, Desk, Scheduler};
@@ -68,6 +69,10 @@ impl Scheduler for Timed {
 
     fn observe(&mut self, changes: &[Change], state: &State) {
         self.inner.observe(changes, state);
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.inner.explain(question)
     }
 
     fn wants_every_instant(&self) -> bool {

@@ -69,6 +69,7 @@ mod company_tests;
 pub mod constraint;
 pub mod demand;
 pub mod event;
+pub mod explain;
 pub mod id_map;
 pub mod ids;
 pub mod journal;

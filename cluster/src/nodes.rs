@@ -489,6 +489,18 @@ impl Nodes {
         })
     }
 
+    /// Who holds a host port, if anybody does.
+    pub(crate) fn port_holder(&self, port: Port, node: NodeId) -> Option<&'static str> {
+        let row = node.row();
+        [
+            (&self.held_ports[row], "held by a task"),
+            (&self.reserved_ports[row], "reserved"),
+            (&self.taken_ports[row], "taken by somebody else"),
+        ]
+        .into_iter()
+        .find_map(|(ports, by)| ports.binary_search(&port).is_ok().then_some(by))
+    }
+
     pub(crate) fn attributes_fit(&self, shape: &Shape, node: NodeId) -> bool {
         let holds = |it: &(AttributeId, Asked)| self.passes(node, it);
         shape.requires.iter().all(holds)

@@ -14,6 +14,7 @@ use crate::state::{State, Task};
 use crate::units::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// A task's place in the order; lower is tried first. The submission number breaks ties, so that no
 /// two tasks share a place.
@@ -180,6 +181,35 @@ impl Queue {
     /// Whether the shape's line sleeps.
     pub(crate) fn is_asleep(&self, shape: ShapeId) -> bool {
         self.lines.get(shape.row()).is_some_and(|it| it.is_asleep)
+    }
+
+    /// Takes out all from this place on, whether or not their shapes sleep, in order.
+    pub(crate) fn cut(&mut self, from: Place) -> Vec<(Place, ShapeId, TaskId)> {
+        let mut all = Vec::new();
+        for shape in 0..self.lines.len() {
+            let shape = ShapeId(u32::try_from(shape).expect("fewer than 2^32 shapes"));
+            let behind = self.change(shape, |line| line.waiting.split_off(&from));
+            all.extend(behind.into_iter().map(|(place, task)| (place, shape, task)));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Tasks behind this place that may fit, in order.
+    pub(crate) fn awake_behind(&self, place: Place) -> Vec<TaskId> {
+        let mut all = Vec::new();
+        for line in self.lines.iter().filter(|it| !it.is_asleep && !it.is_held) {
+            let behind = line.waiting.range((Bound::Excluded(place), Bound::Unbounded));
+            all.extend(behind.map(|(&place, &task)| (place, task)));
+        }
+        all.sort_unstable();
+        all.into_iter().map(|it| it.1).collect()
+    }
+
+    /// How many tasks that may fit come before this place.
+    pub(crate) fn awake_before(&self, place: Place) -> usize {
+        let awake = self.lines.iter().filter(|it| !it.is_asleep && !it.is_held);
+        awake.map(|it| it.waiting.range(..place).count()).sum()
     }
 
     /// Puts a line to sleep until a node can take its shape.

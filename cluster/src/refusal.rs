@@ -1,10 +1,16 @@
-//! Why a shape fits nowhere, as counts.
+//! Why a shape fits nowhere, as counts; and why it does not fit one node, test by test.
 
-use crate::demand::Resource;
+use crate::company::{Broken, Company};
+use crate::constraint::{Requirement, Test};
+use crate::demand::{Port, Protocol, Resource};
 use crate::event::HoldReason;
+use crate::explain::{Rejection, Shortage, in_words};
 use crate::ids::NodeId;
-use crate::nodes::{NodeStatus, Nodes};
+use crate::nodes::{NodeStatus, Nodes, device_fits};
+use crate::scheduler::Ask;
 use crate::shape::Shape;
+use crate::state::State;
+use crate::units::GpuMilli;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -135,4 +141,148 @@ impl fmt::Display for Refusal {
         }
         if parts.is_empty() { Ok(()) } else { write!(f, ": {}", parts.join(", ")) }
     }
+}
+
+/// What binds every policy, for one task: what fits, and rules about other tasks.
+#[derive(Debug)]
+pub struct Objections<'a> {
+    nodes: &'a Nodes,
+    shape: &'a Shape,
+    company: Option<Company<'a>>,
+}
+
+impl<'a> Objections<'a> {
+    /// Those to a task as things stand. Cost: that of [`Company::of`].
+    pub fn new(state: &'a State, ask: Ask<'a>) -> Self {
+        Self { nodes: state.nodes(), shape: ask.shape, company: Company::of(state, ask.task) }
+    }
+
+    /// Every test that the node fails; empty if it may take the task.
+    pub fn to(&self, node: NodeId) -> Vec<Rejection> {
+        let mut all = rejections(self.nodes, self.shape, node);
+        for it in self.company.iter().flat_map(|it| it.broken(node)) {
+            let filter = match it {
+                Broken::NoDomain { .. } => "domain",
+                Broken::Near { .. } => "affinity",
+                Broken::Apart { .. } => "anti-affinity",
+                Broken::Spread { .. } => "spread",
+                Broken::Limit { .. } => "limit",
+            };
+            all.push(Rejection::new(filter, it.to_string()));
+        }
+        all
+    }
+}
+
+/// Every test of [`Nodes::fits`] that the node fails for this shape, in the order in which [`Refusal`] counts;
+/// empty if it fits.
+fn rejections(nodes: &Nodes, shape: &Shape, node: NodeId) -> Vec<Rejection> {
+    let mut all = Vec::new();
+    let mut say = |filter: &str, reason: String| all.push(Rejection::new(filter, reason));
+    match nodes.status(node) {
+        NodeStatus::Ready => {}
+        NodeStatus::Lost => say("status", "lost".to_owned()),
+        NodeStatus::Draining => say("status", "draining".to_owned()),
+        NodeStatus::Unreachable => say("status", "out of reach for now".to_owned()),
+    }
+    let has = |asked: &Requirement| nodes.text(node, &asked.attribute);
+    let failing = |asked: &&Requirement| !asked.test.holds(has(asked));
+    for asked in shape.demand.requires.iter().filter(failing) {
+        say("attribute", attribute_fails(asked, has(asked)));
+    }
+    let any_of = &shape.demand.any_of;
+    if !any_of.is_empty() && any_of.iter().all(|all| all.iter().any(|it| failing(&it))) {
+        let alternative = |all: &Vec<Requirement>| {
+            let failing = all.iter().filter(failing);
+            failing.map(|it| attribute_fails(it, has(it))).collect::<Vec<_>>().join(" and ")
+        };
+        let alternatives: Vec<String> = any_of.iter().map(alternative).collect();
+        say("attribute", alternatives.join("; or else "));
+    }
+    if let Some(taint) = nodes.untolerated(shape, node) {
+        say("taint", format!("{taint} is not tolerated"));
+    }
+    if !nodes.gpu_models_fit(shape, node) {
+        let there = nodes.devices(node).len();
+        let models = shape.demand.gpus.models.join(" or ");
+        let of = if models.is_empty() { String::new() } else { format!(" of {models}") };
+        let has = match there {
+            0 => "the node has none".to_owned(),
+            _ => format!("the node has {}", models_of(nodes, node)),
+        };
+        let devices = if shape.gpu_count == 1 { "device" } else { "devices" };
+        say("gpu_model", format!("wants {} gpu {devices}{of}; {has}", shape.gpu_count));
+    }
+    for port in &shape.ports {
+        if let Some(by) = nodes.port_holder(*port, node) {
+            say("port", format!("{} is {by}", port_name(*port)));
+        }
+    }
+    if shape.avoids.binary_search(&node).is_ok() {
+        say("failed_there", "its like failed to start there of late".to_owned());
+    }
+    for resource in Resource::SCALARS {
+        let (wanted, free) = (shape.amounts[resource.row()], nodes.free(resource)[node.row()]);
+        if wanted > free {
+            all.push(short_of(resource, wanted, free));
+        }
+    }
+    if nodes.gpu_models_fit(shape, node) && !nodes.gpus_fit(shape, node) {
+        let fitting = nodes.devices(node).iter().filter(|it| device_fits(shape, it)).count();
+        all.push(short_of_devices(shape, fitting as u64));
+    }
+    all
+}
+
+/// A test of an attribute, and what its value is.
+fn attribute_fails(asked: &Requirement, has: Option<&str>) -> String {
+    match (&asked.test, has) {
+        (Test::Exists, _) => format!("it has no {}", asked.attribute),
+        (_, None) => format!("{asked}: it has none"),
+        (_, Some(has)) => format!("{asked}: it is {has}"),
+    }
+}
+
+fn models_of(nodes: &Nodes, node: NodeId) -> String {
+    let model = |it: &crate::nodes::Device| nodes.model_names().text(it.model.0.into()).to_owned();
+    let models: Vec<String> = nodes.devices(node).iter().map(model).collect();
+    models.join(", ")
+}
+
+fn port_name(port: Port) -> String {
+    let protocol = match port.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{protocol}/{}", port.number)
+}
+
+fn short_of(resource: Resource, wanted: u64, free: u64) -> Rejection {
+    let short = Shortage::of(resource, wanted, free);
+    let reason = format!(
+        "{} short: wants {}, {} free",
+        in_words(resource, short.short),
+        in_words(resource, wanted),
+        in_words(resource, free),
+    );
+    Rejection { filter: resource.name().to_owned(), reason, short: vec![short] }
+}
+
+fn short_of_devices(shape: &Shape, fitting: u64) -> Rejection {
+    let wanted = u64::from(shape.gpu_count);
+    let each = match shape.gpu_milli {
+        GpuMilli::DEVICE => "idle gpu devices".to_owned(),
+        GpuMilli(milli) => {
+            format!("gpu devices with {} left", in_words(Resource::Gpu, milli.into()))
+        }
+    };
+    let short = Shortage {
+        resource: Resource::Gpu.name().to_owned(),
+        unit: "devices".to_owned(),
+        wanted,
+        free: fitting,
+        short: wanted.saturating_sub(fitting),
+    };
+    let reason = format!("wants {wanted} {each}, {fitting} there");
+    Rejection { filter: Resource::Gpu.name().to_owned(), reason, short: vec![short] }
 }

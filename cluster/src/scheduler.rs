@@ -1,6 +1,7 @@
 //! The scheduler trait, and the desk at which a scheduler sits: what it may see and do.
 
 use crate::event::{Action, Change};
+use crate::explain::{Explanation, Question};
 use crate::ids::{NodeId, TaskId};
 use crate::manager::Core;
 use crate::nodes::DeviceSet;
@@ -30,6 +31,14 @@ pub trait Scheduler: Send {
 
     /// Told of every change right after it happened, in order; `state` is the state after the last.
     fn observe(&mut self, _changes: &[Change], _state: &State) {}
+
+    /// What it would do with a pending task if its turn were next, and what it thinks of every node for it.
+    ///
+    /// Changes nothing that it remembers: what it decides afterwards is what it would have decided without
+    /// having been asked.
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        Explanation::of_ledger(&question)
+    }
 
     /// Whether it wants to be called at the end of every instant, even when no task could be placed.
     fn wants_every_instant(&self) -> bool {

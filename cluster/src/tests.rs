@@ -1,9 +1,11 @@
 //! Rules of the model, one table each, through small helpers; the ledger as a property.
 
+use crate::constraint::{Effect, Taint, Toleration};
 use crate::demand::{
     Amounts, Demand, GpuAsk, Port, Protocol, Requirement, Resource, TaskDefinition,
 };
 use crate::event::{Action, Event, HoldReason, NodeEvent, OnLoss, Report, Submission, TaskKind};
+use crate::explain::Verdict;
 use crate::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use crate::journal::{Input, Record};
 use crate::manager::Manager;
@@ -148,6 +150,77 @@ fn refuses(change: impl FnOnce(&mut Demand), want: &str) {
     let submission = rig.submission(definition);
     rig.handle(Event::TaskSubmitted(submission.clone()));
     assert_eq!(rig.manager.explain(submission.task).unwrap().to_string(), want);
+}
+
+/// What a node of four cores, 16 GiB, 10 GiB of disk and two T4, with a port reserved, says.
+#[track_caller]
+fn rejects(change: impl FnOnce(&mut Demand), want: &[&str]) {
+    let mut rig = Rig::idle();
+    let node = rig.join("4/16/10/2", |it| {
+        it.reserved_ports = vec![tcp(22)];
+        it.attributes = vec![("disk".into(), "ssd".into())];
+        it.taints =
+            vec![Taint { key: "gpu".into(), value: "yes".into(), effect: Effect::NoSchedule }];
+    });
+    rig.adopt("1/1", node);
+    let tolerations = vec![Toleration { key: Some("gpu".into()), ..Toleration::default() }];
+    let mut demand = Demand { tolerations, ..Demand::default() };
+    change(&mut demand);
+    let mut spec = TaskDefinition::single("d", demand.clone());
+    spec.constraints.tolerations = demand.tolerations;
+    spec.constraints.any_of = demand.any_of;
+    let definition = DefinitionId(rig.definitions);
+    rig.definitions += 1;
+    rig.handle(Event::DefinitionPut { definition, spec });
+    let submission = rig.submission(definition);
+    rig.handle(Event::TaskSubmitted(submission.clone()));
+    let explanation = rig.manager.explain_nodes(rig.now, submission.task).unwrap();
+    let got: Vec<String> = match &explanation.nodes[0].verdict {
+        Verdict::Rejected(by) => {
+            by.iter().map(|it| format!("{}: {}", it.filter, it.reason)).collect()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(got, want);
+}
+
+#[test]
+fn a_node_says_every_test_it_fails_and_by_how_much() {
+    let gpus = |count, milli, model: &str| GpuAsk {
+        count,
+        milli: GpuMilli(milli),
+        models: if model.is_empty() { vec![] } else { vec![model.to_owned()] },
+    };
+    let requires = |attribute: &str, values: &[&str]| {
+        vec![Requirement::one_of(attribute, values.iter().map(|it| (*it).to_owned()))]
+    };
+    rejects(|it| it.amounts = amounts("3/15").0, &[]);
+    rejects(
+        |it| it.amounts = amounts("5/16").0,
+        &[
+            "cpu: 2 cpu short: wants 5 cpu, 3 cpu free",
+            "memory: 1 GiB short: wants 16 GiB, 15 GiB free",
+        ],
+    );
+    rejects(
+        |it| it.gpus = gpus(3, 1000, ""),
+        &["gpu_model: wants 3 gpu devices; the node has T4, T4"],
+    );
+    rejects(
+        |it| it.gpus = gpus(1, 500, "A100"),
+        &["gpu_model: wants 1 gpu device of A100; the node has T4, T4"],
+    );
+    rejects(|it| it.ports = vec![tcp(22), tcp(80)], &["port: tcp/22 is reserved"]);
+    rejects(
+        |it| it.requires = requires("disk", &["hdd", "tape"]),
+        &["attribute: disk in [hdd, tape]: it is ssd"],
+    );
+    rejects(|it| it.requires = requires("rack", &[]), &["attribute: it has no rack"]);
+    rejects(|it| it.tolerations.clear(), &["taint: gpu=yes:NoSchedule is not tolerated"]);
+    rejects(
+        |it| it.any_of = vec![requires("disk", &["hdd"]), requires("rack", &["1"])],
+        &["attribute: disk in [hdd]: it is ssd; or else rack in [1]: it has none"],
+    );
 }
 
 #[test]

@@ -14,9 +14,11 @@
 
 use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::event::Change;
+use cluster::explain::Wins;
 use cluster::ids::NodeId;
 use cluster::scheduler::Ask;
 use cluster::state::State;
@@ -87,6 +89,10 @@ impl Rank for BestFit {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u64 {
         let left = self.left.reader(ask, state.nodes());
         move |node| left.of(node)
+    }
+
+    fn parts(&self, key: u64) -> Vec<Part> {
+        vec![self.left.part(key, Wins::Lowest)]
     }
 }
 

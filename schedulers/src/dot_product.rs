@@ -9,6 +9,7 @@
 //! Cost: one pass over the nodes, no division, no allocation.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use crate::scale::Scale;
@@ -102,6 +103,10 @@ impl Rank for DotProduct {
             let product = |it: usize| u128::from(factors[it]) * u128::from(scale.coarse(free[it]));
             Reverse(product(0) + product(1) + product(2) + product(3))
         }
+    }
+
+    fn parts(&self, Reverse(product): Reverse<u128>) -> Vec<Part> {
+        vec![Part::highest("weighted dot product of asked and free", product)]
     }
 }
 

@@ -14,6 +14,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::fixed;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -133,6 +134,11 @@ impl Rank for EPvm {
             }
             rise
         }
+    }
+
+    fn parts(&self, rise: u128) -> Vec<Part> {
+        let one = (1u64 << fixed::DIGITS) as f64;
+        vec![Part::lowest("rise of the price", rise).over(one)]
     }
 }
 

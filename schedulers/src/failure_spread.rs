@@ -13,9 +13,11 @@
 
 use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::event::Change;
+use cluster::explain::Wins;
 use cluster::ids::{NodeId, ValueId};
 use cluster::nodes::Nodes;
 use cluster::scheduler::Ask;
@@ -222,6 +224,22 @@ impl Rank for FailureSpread {
             };
             (replicas, left)
         }
+    }
+
+    fn parts(&self, (replicas, left): ([u32; LEVELS_MAX], u64)) -> Vec<Part> {
+        let levels = self.levels.iter().zip(replicas);
+        let mut parts: Vec<Part> = levels
+            .map(|(level, replicas)| {
+                let name = format!("tasks of the group in the {} beyond spare", level.domain);
+                Part::lowest(name, replicas)
+            })
+            .collect();
+        match self.then {
+            Then::Pack => parts.push(self.left.part(left, Wins::Lowest)),
+            Then::Spread => parts.push(self.left.part(u64::MAX - left, Wins::Highest)),
+            Then::First => {}
+        }
+        parts
     }
 }
 

@@ -21,6 +21,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::fragments::{Asked, Fragments, Left, Usual, device_fits, devices_left, is_share};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie, best_fit_devices};
 use cluster::demand::Resource;
@@ -150,6 +151,10 @@ impl Rank for Fgd {
     fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) -> Reverse<u8> {
         let column = self.scores.current();
         move |node| Reverse(column.map_or(0, |it| it[node.row()].score))
+    }
+
+    fn parts(&self, Reverse(score): Reverse<u8>) -> Vec<Part> {
+        vec![Part::highest("score of fragments avoided", score)]
     }
 
     fn devices(&self, ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {

@@ -12,6 +12,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::largest::Largest;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -91,6 +92,10 @@ impl Rank for FgdBestFit {
             let left = cpu_left * largest.gpu + gpu_left * largest.cpu;
             Reverse(100 * whole.saturating_sub(left) / whole)
         }
+    }
+
+    fn parts(&self, Reverse(score): Reverse<u128>) -> Vec<Part> {
+        vec![Part::highest("score of cpu and GPU used up", score)]
     }
 }
 

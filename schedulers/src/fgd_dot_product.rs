@@ -12,6 +12,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::largest::Largest;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -93,6 +94,10 @@ impl Rank for FgdDotProduct {
                 + u128::from(nodes.gpu_free(node)) * gpu_factor;
             Reverse(100 * whole.saturating_sub(product) / whole)
         }
+    }
+
+    fn parts(&self, Reverse(score): Reverse<u128>) -> Vec<Part> {
+        vec![Part::highest("score of the dot product", score)]
     }
 }
 

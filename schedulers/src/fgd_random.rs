@@ -7,6 +7,7 @@
 //! Cost: one pass over the nodes and two random numbers.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Sampling, Tie, best_fit_devices};
 use cluster::chance::Chance;
@@ -67,6 +68,11 @@ impl Rank for FgdRandom {
 
     fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
         |_| ()
+    }
+
+    /// All that fit are alike.
+    fn parts(&self, (): ()) -> Vec<Part> {
+        Vec::new()
     }
 
     fn devices(&self, ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {

@@ -8,6 +8,7 @@
 //! Cost: the rows up to the first that fits; all rows unless `tie=index`.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::Chance;
@@ -69,6 +70,11 @@ impl Rank for FirstFit {
 
     fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
         |_| ()
+    }
+
+    /// All that fit are alike.
+    fn parts(&self, (): ()) -> Vec<Part> {
+        Vec::new()
     }
 }
 

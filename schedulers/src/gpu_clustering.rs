@@ -14,6 +14,7 @@
 use crate::card::{Card, Parameter};
 use crate::fragments::is_share;
 use crate::largest::Largest;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::event::Change;
@@ -133,6 +134,10 @@ impl Rank for GpuClustering {
                     },
             )
         }
+    }
+
+    fn parts(&self, Reverse(score): Reverse<u64>) -> Vec<Part> {
+        vec![Part::highest("score of like tasks", score)]
     }
 }
 

@@ -14,6 +14,7 @@
 //! Cost: one pass over the nodes that fit and their devices.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::ids::NodeId;
@@ -71,6 +72,10 @@ impl Rank for GpuPacking {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u32> {
         let (shape, nodes) = (ask.shape, state.nodes());
         move |node| Reverse(score(shape, node, nodes))
+    }
+
+    fn parts(&self, Reverse(score): Reverse<u32>) -> Vec<Part> {
+        vec![Part::highest("score of devices in use", score)]
     }
 }
 

@@ -12,6 +12,7 @@
 //! Exact. Cost: one pass over the nodes, and one over the tasks of nodes that changed since.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::per_node::PerNode;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
@@ -140,6 +141,15 @@ impl Rank for Harmonic {
             class if class == asked => Suits::Same,
             _ => Suits::Other,
         }
+    }
+
+    fn parts(&self, suits: Suits) -> Vec<Part> {
+        let text = match suits {
+            Suits::Same => format!("runs tasks of class {}", self.asked),
+            Suits::Empty => "empty".to_owned(),
+            Suits::Other => format!("runs larger or smaller tasks than class {}", self.asked),
+        };
+        vec![Part::lowest("suits the class", suits as u8).said(text)]
     }
 }
 

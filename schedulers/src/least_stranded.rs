@@ -16,6 +16,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::fixed;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -133,6 +134,15 @@ impl Rank for LeastStranded {
             }
             (after.stranded() - before.stranded(), after.shares)
         }
+    }
+
+    fn parts(&self, (stranded, left): (i64, u64)) -> Vec<Part> {
+        let name = match self.of {
+            Of::After => "shares stranded",
+            Of::Growth => "more shares stranded",
+        };
+        let one = fixed::ONE as f64;
+        vec![Part::lowest(name, stranded).over(one), Part::lowest("shares left", left).over(one)]
     }
 }
 

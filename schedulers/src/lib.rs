@@ -56,6 +56,7 @@ pub mod nomad_binpack;
 pub mod nomad_spread;
 pub mod norm;
 pub mod norm_greedy;
+pub mod parts;
 pub mod per_node;
 pub mod per_task;
 pub mod policy;

@@ -10,6 +10,7 @@
 //! Exact. Cost: one pass over the nodes. Remembers a number per node.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::ids::NodeId;
@@ -90,6 +91,18 @@ impl Rank for MoveToFront {
             0 => (true, Reverse(0)),
             _ => (false, Reverse(last.get(node.row()).copied().unwrap_or(0))),
         }
+    }
+
+    fn parts(&self, (is_empty, Reverse(last)): (bool, Reverse<u64>)) -> Vec<Part> {
+        let used = if is_empty { "empty" } else { "in use" };
+        let given = match last {
+            0 => "none yet".to_owned(),
+            _ => format!("{} placements ago", self.list.placed - last),
+        };
+        vec![
+            Part::lowest("empty", is_empty).said(used),
+            Part::highest("its last placement", last).said(given),
+        ]
     }
 
     fn placed(&mut self, node: NodeId) {

@@ -7,6 +7,7 @@
 //! Cost: the rows up to the first that fits.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Sampling};
 use cluster::chance::Chance;
@@ -68,6 +69,11 @@ impl Rank for NextFit {
 
     fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
         |_| ()
+    }
+
+    /// All that fit are alike.
+    fn parts(&self, (): ()) -> Vec<Part> {
+        Vec::new()
     }
 
     fn placed(&mut self, node: NodeId) {

@@ -18,12 +18,14 @@
 use crate::card::{Card, Parameter};
 use crate::fixed;
 use crate::norm::{Measure, Norm};
+use crate::parts::Part;
 use crate::per_node::PerNode;
 use crate::per_task::{Open, PerTask};
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::chance::{Chance, Purpose};
 use cluster::event::Change;
+use cluster::explain::Wins;
 use cluster::ids::{NodeId, TaskId};
 use cluster::scheduler::Ask;
 use cluster::state::{State, Task};
@@ -206,6 +208,19 @@ impl Rank for Nilas {
             };
             (level, left.of(node))
         }
+    }
+
+    fn parts(&self, (level, left): (u32, u64)) -> Vec<Part> {
+        let text = match level {
+            0 => "stays anyway".to_owned(),
+            u32::MAX => "for ever".to_owned(),
+            _ => {
+                let widest = self.step.0.saturating_mul(1 << (level - 1).min(63));
+                format!("up to {} longer", Span(widest))
+            }
+        };
+        let level = Part::lowest("level of staying longer", level).said(text);
+        vec![level, self.left.part(left, Wins::Lowest)]
     }
 }
 

@@ -21,6 +21,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::fixed;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::Chance;
@@ -163,6 +164,14 @@ impl Rank for Nomad {
             let anti_affinity = (-(i128::from(others) + 1) * ONE).div_euclid(wanted.into());
             Reverse((fit + anti_affinity).div_euclid(2))
         }
+    }
+
+    fn parts(&self, Reverse(score): Reverse<i128>) -> Vec<Part> {
+        vec![Part::highest("score", score).over(ONE as f64)]
+    }
+
+    fn is_in_the_running(&self, Reverse(score): Reverse<i128>) -> bool {
+        score != i128::MIN
     }
 
     const NORMALISES: bool = true;

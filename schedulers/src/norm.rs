@@ -1,8 +1,10 @@
 //! How full a node is once it runs the task, as one number.
 
+use crate::parts::Part;
 use crate::scale::{Scale, Shares};
 use cluster::demand::Resource;
 use cluster::event::Change;
+use cluster::explain::Wins;
 use cluster::ids::NodeId;
 use cluster::nodes::Nodes;
 use cluster::scheduler::Ask;
@@ -58,6 +60,21 @@ impl Measure {
     /// See [`Scale::refresh`].
     pub fn refresh(&mut self, nodes: &Nodes) {
         self.scale.refresh(nodes);
+    }
+
+    /// What [`Left::of`] gave, by name.
+    pub fn part(&self, left: u64, wins: Wins) -> Part {
+        let (one, coarse) = (self.scale.one(), self.scale.coarse(self.scale.one()));
+        let (name, one) = match self.norm {
+            Norm::L1 => ("shares left", one as f64),
+            Norm::L2 => ("squares of shares left", (coarse as f64).powi(2)),
+            Norm::Linf => ("largest share left", one as f64),
+            Norm::One(resource) => {
+                let part = Part { wins, ..Part::lowest(format!("{resource} left"), left) };
+                return part.amount(resource);
+            }
+        };
+        Part { wins, ..Part::lowest(name, left).over(one) }
     }
 
     /// What nodes have left once they run the task.

@@ -9,6 +9,7 @@
 //! Cost: one pass over the nodes, no division, no allocation.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use crate::scale::Scale;
@@ -102,6 +103,10 @@ impl Rank for NormGreedy {
             };
             square(0) + square(1) + square(2) + square(3)
         }
+    }
+
+    fn parts(&self, key: u128) -> Vec<Part> {
+        vec![Part::lowest("weighted sum of squares left", key)]
     }
 }
 

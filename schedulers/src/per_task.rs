@@ -1,11 +1,14 @@
 //! The adapter that makes a scheduler of a [`Rank`]: task by task in queue order, each placed on the
 //! node with the lowest key.
 
+mod explain;
+
 use crate::rank::{Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::Change;
+use cluster::explain::{Explanation, Question};
 use cluster::ids::NodeId;
 use cluster::nodes::{DeviceSet, Nodes};
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
@@ -122,6 +125,10 @@ impl<R: Rank> Scheduler for PerTask<R> {
 
     fn observe(&mut self, changes: &[Change], state: &State) {
         self.rank.observe(changes, state);
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.explained(question)
     }
 
     fn memory(&self) -> Vec<u8> {

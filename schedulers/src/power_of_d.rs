@@ -10,6 +10,8 @@
 //! Cost: about d divided by the share of nodes that fit; one pass over the nodes when few do.
 
 use crate::card::{Card, Parameter};
+use crate::fixed;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::Chance;
@@ -121,6 +123,13 @@ impl Rank for PowerOfD {
 
     fn keys<'a>(&'a self, _ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u64 {
         |node| self.load.of(state.nodes(), node)
+    }
+
+    fn parts(&self, key: u64) -> Vec<Part> {
+        vec![match self.load {
+            Load::Share => Part::lowest("largest share in use", key).over(fixed::ONE as f64),
+            Load::Tasks => Part::lowest("tasks", key),
+        }]
     }
 }
 

@@ -6,6 +6,7 @@
 //! Cost: one pass over the nodes and one random number.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::ids::NodeId;
@@ -54,6 +55,11 @@ impl Rank for Random {
 
     fn keys<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> impl Fn(NodeId) {
         |_| ()
+    }
+
+    /// All that fit are alike.
+    fn parts(&self, (): ()) -> Vec<Part> {
+        Vec::new()
     }
 }
 

@@ -1,8 +1,10 @@
 //! The small trait that almost every strategy implements: order the nodes for one task.
 
 use crate::card::Card;
+use crate::parts::Part;
 use cluster::chance::Chance;
 use cluster::event::Change;
+use cluster::explain::Rejection;
 use cluster::ids::NodeId;
 use cluster::nodes::{DeviceSet, Nodes};
 use cluster::scheduler::Ask;
@@ -78,6 +80,20 @@ pub trait Rank: Send {
     /// all nodes (columns, factors, what the task asks for) is worked out before it is returned; it is
     /// called only for nodes that fit.
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Self::Key;
+
+    /// The parts of a key by name, in the order in which they are compared: as many for every key of a
+    /// task. For explanations; never asked for while deciding.
+    fn parts(&self, key: Self::Key) -> Vec<Part>;
+
+    /// Why [`Rank::accepts`] says no, for explanations.
+    fn objection(&self, _ask: Ask<'_>, _node: NodeId, _state: &State) -> Rejection {
+        Rejection::new(self.card().name, "the strategy does not take it there")
+    }
+
+    /// Whether a key after [`Rank::normalise`] is that of a node that counts, for explanations.
+    fn is_in_the_running(&self, _key: Self::Key) -> bool {
+        true
+    }
 
     /// Whether [`Rank::normalise`] is to be called.
     const NORMALISES: bool = false;

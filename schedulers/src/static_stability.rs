@@ -25,10 +25,12 @@
 use crate::card::{Card, Parameter};
 use crate::fixed;
 use crate::norm::{Measure, Norm};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
 use cluster::event::Change;
+use cluster::explain::{Rejection, Wins};
 use cluster::ids::{NodeId, ZoneId};
 use cluster::nodes::Nodes;
 use cluster::scheduler::Ask;
@@ -215,6 +217,28 @@ impl Rank for StaticStability {
             let zone = &self.zones[zones[node.row()].row()];
             (zone.replicas, zone.load, left.of(node))
         }
+    }
+
+    fn parts(&self, (replicas, load, left): (u32, u64, u64)) -> Vec<Part> {
+        vec![
+            Part::lowest("tasks of the group in the zone", replicas),
+            Part::lowest("fullest share of the zone", load).over(fixed::ONE as f64),
+            self.left.part(left, Wins::Lowest),
+        ]
+    }
+
+    fn objection(&self, _ask: Ask<'_>, node: NodeId, state: &State) -> Rejection {
+        let zone = state.nodes().zones()[node.row()];
+        let name = state.nodes().zone_names().text(zone.0.into());
+        Rejection::new(
+            "static stability",
+            match self.rule {
+                Rule::Survive => {
+                    "without some zone the others could not hold all that would be held".to_owned()
+                }
+                Rule::Even => format!("zone {name} would be fuller than (zones - 1) / zones"),
+            },
+        )
     }
 }
 

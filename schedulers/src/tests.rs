@@ -1,6 +1,7 @@
 //! What holds for every strategy: the contract as properties over random clusters, agreement with plain
 //! reference implementations, and one example for all.
 
+mod explained;
 mod hard;
 mod plain;
 mod research;
@@ -315,6 +316,11 @@ impl<'a> Life<'a> {
 
     /// The next step; `false` when the story is over.
     fn step(&mut self) -> bool {
+        self.step_with(|_, _| {})
+    }
+
+    /// The same, with a look at the manager before it decides.
+    fn step_with(&mut self, before: impl FnOnce(&mut Manager, Instant)) -> bool {
         let Some(step) = self.story.steps.get(self.at) else { return false };
         self.at += 1;
         self.actions.clear();
@@ -361,6 +367,7 @@ impl<'a> Life<'a> {
         }
         if self.has_decided() {
             self.now = self.now + PAUSE;
+            before(&mut self.manager, self.now);
             self.manager.decide(self.now, &mut self.actions);
         }
         true
@@ -653,6 +660,7 @@ fn another_strategys_memory_is_refused() {
 mod refusing {
     use super::*;
     use crate::card::Card;
+    use crate::parts::Part;
     use crate::per_task::{Open, PerTask};
     use crate::rank::{Locality, Rank};
 
@@ -682,6 +690,10 @@ mod refusing {
 
         fn keys<'a>(&'a self, _: Ask<'a>, _: &'a State) -> impl Fn(NodeId) -> u32 {
             |node| node.0
+        }
+
+        fn parts(&self, key: u32) -> Vec<Part> {
+            vec![Part::lowest("place", key)]
         }
 
         const NORMALISES: bool = true;

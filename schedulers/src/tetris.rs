@@ -16,6 +16,7 @@
 
 use crate::card::{Card, Parameter};
 use crate::fixed;
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -83,6 +84,11 @@ impl Rank for Tetris {
             }
             Reverse(alignment)
         }
+    }
+
+    fn parts(&self, Reverse(alignment): Reverse<u128>) -> Vec<Part> {
+        let one = (fixed::ONE as f64).powi(2);
+        vec![Part::highest("alignment of asked and free", alignment).over(one)]
     }
 }
 

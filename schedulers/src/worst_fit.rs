@@ -11,9 +11,11 @@
 
 use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::event::Change;
+use cluster::explain::Wins;
 use cluster::ids::NodeId;
 use cluster::scheduler::Ask;
 use cluster::state::State;
@@ -85,6 +87,10 @@ impl Rank for WorstFit {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u64> {
         let left = self.left.reader(ask, state.nodes());
         move |node| Reverse(left.of(node))
+    }
+
+    fn parts(&self, Reverse(left): Reverse<u64>) -> Vec<Part> {
+        vec![self.left.part(left, Wins::Highest)]
     }
 }
 

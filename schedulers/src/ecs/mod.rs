@@ -44,6 +44,7 @@ pub mod size;
 pub mod strategy;
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
@@ -306,6 +307,19 @@ impl<const N: usize> Rank for Ecs<N> {
             Step::Random => unreachable!("cut off when the policy was read"),
         });
         move |node| columns.each_ref().map(|it| it.of(node))
+    }
+
+    fn parts(&self, key: [u64; N]) -> Vec<Part> {
+        let steps = self.chain.iter().zip(key);
+        steps
+            .map(|(step, value)| {
+                let part = Part::lowest(step.to_string(), value);
+                match step {
+                    Step::Binpack(resource) => part.amount(*resource),
+                    _ => part.said(format!("{value} tasks")),
+                }
+            })
+            .collect()
     }
 }
 

@@ -9,6 +9,8 @@
 //! A node may be taken if [`Nodes::fits`](cluster::nodes::Nodes::fits) says so, which knows shares and
 //! models of GPUs and host ports, and the profile's filters let it pass.
 
+mod explain;
+
 use super::cluster::{Cluster, Service};
 use super::cycle::{Start, decide_among};
 use super::labels::{Labels, Operator, Requirement};
@@ -25,6 +27,7 @@ use cluster::company::Company;
 use cluster::constraint::Test;
 use cluster::demand;
 use cluster::event::TaskKind;
+use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::nodes::{DeviceSet, NO_ZONE, NodeStatus, Nodes};
@@ -206,6 +209,10 @@ impl Scheduler for Kubernetes {
                 Choice::FitsNowhere => desk.unfit(task),
             }
         }
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.explained(question)
     }
 
     fn memory(&self) -> Vec<u8> {

@@ -12,6 +12,8 @@
 //!
 //! Cost: one pass over the nodes; when a task ends, one over those on its node.
 
+mod explain;
+
 use crate::card::Card;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
@@ -22,6 +24,7 @@ use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::Change;
+use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, NodeId, TaskId};
 use cluster::scheduler::{BadMemory, Desk, Scheduler};
@@ -141,6 +144,10 @@ impl Scheduler for Swarm {
         if let Some(mirror) = &mut self.mirror {
             changes.iter().for_each(|it| mirror.follow(it, state));
         }
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.explained(question)
     }
 
     fn memory(&self) -> Vec<u8> {

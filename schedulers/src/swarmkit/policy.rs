@@ -3,13 +3,15 @@
 //! A service is a group; a task without one belongs to a service of its definition. Tasks of one service and
 //! definition that wait next to each other are placed together, as many as there is room for; tasks with GPUs
 //! or host ports, and those without a group, one at a time. What the profile looks at (CPU, memory, and disk
-//! as a generic resource) is mirrored; the rest of [`Nodes::fits`] is told to it as nodes that are down.
+//! as a generic resource) is mirrored; the rest of [`Nodes::fits`](cluster::nodes::Nodes::fits) is told to it as nodes that are down.
 //!
 //! Differs: tasks of a group that others stand between in the queue are placed apart; nodes take no part in it
 //! by labels, platforms or plugins, whose place is taken by required attributes; nothing is spread over
 //! labels; a node that holds more than it has counts as full rather than below zero.
 //!
 //! Cost: a few passes over the nodes for a task or a group, and as many draws as there are nodes.
+
+mod explain;
 
 use crate::card::Card;
 use crate::policy::{Arguments, Plan, PolicyError};
@@ -21,6 +23,7 @@ use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::{Change, Ending, Facts};
+use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
@@ -140,6 +143,10 @@ impl Scheduler for SwarmKit {
     /// Failures are to be known by their moment.
     fn wants_every_instant(&self) -> bool {
         !self.fresh.is_empty()
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.explained(question)
     }
 
     fn memory(&self) -> Vec<u8> {

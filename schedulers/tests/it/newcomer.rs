@@ -11,6 +11,7 @@ const LAST_FIT: &str = r#"//! Last fit: the last node, in the order in which nod
 //! Source: the test of the recipe for newcomers.
 
 use crate::card::{Card, Parameter};
+use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank};
 use cluster::ids::NodeId;
@@ -52,6 +53,10 @@ impl Rank for LastFit {
 
     fn keys<'a>(&'a self, _: Ask<'a>, _: &'a State) -> impl Fn(NodeId) -> Reverse<NodeId> {
         Reverse
+    }
+
+    fn parts(&self, Reverse(node): Self::Key) -> Vec<Part> {
+        vec![Part::highest("row", node.0)]
     }
 }
 
