@@ -35,7 +35,7 @@ pub enum What {
     /// Brings a task.
     Task(TaskArrival),
     /// Anything else that the manager is told as it is: services, what a live world said of a node.
-    /// Traces bring none.
+    /// Of traces, only scenarios bring any: disruption budgets.
     Told(Event),
 }
 

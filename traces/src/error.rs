@@ -180,6 +180,52 @@ pub enum TraceError {
         /// What would do.
         wanted: &'static str,
     },
+    /// A text that is no JSON.
+    #[error("{place}: {reason}")]
+    Json {
+        /// Where.
+        place: Box<Place>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value of a JSON text that will not do.
+    #[error("{place}: {}{reason}", way(field, " "))]
+    Value {
+        /// Where.
+        place: Box<Place>,
+        /// The way to it, such as `nodes[2].taints[0]`.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What would do; empty where the reason says it.
+        wanted: String,
+    },
+    /// A field of a JSON object that is needed and not there.
+    #[error("{place}: {}has no {wanted:?}", way(field, " "))]
+    MissingField {
+        /// Where the object begins.
+        place: Box<Place>,
+        /// The way to the object; empty for the whole.
+        field: String,
+        /// The name of the field.
+        wanted: &'static str,
+    },
+    /// A name in a JSON text that nothing has.
+    #[error("{place}: {}unknown {what} {found:?}", way(field, ": "))]
+    UnknownName {
+        /// Where.
+        place: Box<Place>,
+        /// The way to it.
+        field: String,
+        /// What sort of name.
+        what: &'static str,
+        /// As it stands there.
+        found: String,
+        /// Known names, nearest first, at most three.
+        nearest: Vec<String>,
+        /// Known names, the first twenty.
+        known: Vec<String>,
+    },
     /// Times that go back in a file that is sorted by definition.
     #[error("{place}: time goes back from {before} to {found}")]
     Backwards {
@@ -264,6 +310,10 @@ impl TraceError {
             | Self::UnknownColumn { place, .. }
             | Self::MissingColumn { place, .. }
             | Self::Field { place, .. }
+            | Self::Json { place, .. }
+            | Self::Value { place, .. }
+            | Self::MissingField { place, .. }
+            | Self::UnknownName { place, .. }
             | Self::Backwards { place, .. }
             | Self::Repeated { place, .. }
             | Self::NodeState { place, .. }
@@ -312,6 +362,19 @@ impl TraceError {
                 format!("add {wanted} to the header line; the unit stands in the name")
             }
             Self::Field { wanted, .. } => format!("write {wanted} there, or take the line out"),
+            Self::Json { .. } => {
+                "correct the JSON there; it has no comments, and no comma before a closing bracket"
+                    .into()
+            }
+            Self::Value { wanted, .. } if wanted.is_empty() => {
+                "`bayplan trace formats scenario` describes the fields".into()
+            }
+            Self::Value { wanted, .. } => format!("write {wanted}"),
+            Self::MissingField { wanted, .. } => format!("add {wanted:?} to that object"),
+            Self::UnknownName { what, known, .. } if known.is_empty() => {
+                format!("there is no {what} at all")
+            }
+            Self::UnknownName { nearest, known, .. } => did_you_mean(nearest, known),
             Self::Backwards { .. } => {
                 "this format is sorted by time; check that the parts are complete and in order"
                     .into()
@@ -348,6 +411,11 @@ impl TraceError {
         let nearest = nearest(found, known.iter().map(String::as_str));
         Self::Unknown { what, found: found.into(), nearest, known }
     }
+}
+
+/// The way to a field with something behind it; nothing for a document as a whole.
+fn way(field: &str, glue: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("{field}{glue}") }
 }
 
 fn did_you_mean(nearest: &[String], known: &[String]) -> String {

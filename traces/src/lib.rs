@@ -26,11 +26,13 @@ pub mod error;
 pub mod format;
 pub mod generate;
 pub mod google_2011;
+mod json;
 mod limits;
 pub mod load;
 pub mod openb;
 pub mod orlib;
 pub mod requirement;
+pub mod scenario;
 pub mod source;
 pub mod swf;
 mod text;
@@ -43,5 +45,11 @@ pub use source::read;
 pub use workload::Workload;
 
 /// All formats, in the order in which their marks are looked for.
-pub const FORMATS: &[format::Format] =
-    &[openb::FORMAT, google_2011::FORMAT, orlib::FORMAT, swf::FORMAT, bayplan::FORMAT];
+pub const FORMATS: &[format::Format] = &[
+    scenario::FORMAT,
+    openb::FORMAT,
+    google_2011::FORMAT,
+    orlib::FORMAT,
+    swf::FORMAT,
+    bayplan::FORMAT,
+];

@@ -121,6 +121,34 @@ impl Lines {
     }
 }
 
+/// A text that is read at once is no longer than this.
+const TEXT_BYTES_MAX: u64 = 1 << 30;
+
+/// A whole file as text; gzip is told by its first two bytes.
+pub(crate) fn read_whole(path: &Path) -> Result<String, TraceError> {
+    let Lines { path, reader, is_gzip, .. } = Lines::open(path)?;
+    let mut bytes = Vec::new();
+    reader.take(TEXT_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| {
+        let (path, reason) = (path.clone(), error.to_string());
+        match is_gzip {
+            true => TraceError::Damaged { path, line: 0, reason },
+            false => TraceError::Unreadable { path, reason },
+        }
+    })?;
+    if bytes.len() as u64 == TEXT_BYTES_MAX {
+        let reason = "it is longer than 2^30 bytes".to_owned();
+        return Err(TraceError::Unreadable { path, reason });
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|it| **it == b'\n')
+            .count() as u64;
+        TraceError::NotText { place: Box::new(Place { path, line, ..Place::default() }) }
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// One line of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {

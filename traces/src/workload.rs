@@ -7,9 +7,9 @@ use crate::limits;
 use crate::load;
 use crate::zones::Zones;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
-use cluster::constraint::Taint;
+use cluster::constraint::{Budget, Taint};
 use cluster::demand::{Demand, Requirement, Resource, TaskDefinition};
-use cluster::event::{NodeEvent, OnLoss, Submission, TaskKind};
+use cluster::event::{Event, NodeEvent, OnLoss, Submission, TaskKind};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::names::Names;
@@ -29,6 +29,7 @@ pub struct Workload {
     definitions: Vec<TaskDefinition>,
     groups: Names,
     timeline: Timeline,
+    told: Vec<(Instant, Event)>,
     tasks: Vec<TaskRow>,
     names: Texts,
     files: Vec<String>,
@@ -133,6 +134,8 @@ pub(crate) struct Draft {
     pub(crate) groups: Names,
     pub(crate) residents: Names,
     pub(crate) files: Vec<String>,
+    /// What else the manager is told, in time order.
+    pub(crate) told: Vec<(Instant, Event)>,
     definitions: Vec<TaskDefinition>,
     by_demand: IdMap<Demand, u32>,
     node_names: Names,
@@ -149,6 +152,7 @@ impl Draft {
             groups: Names::default(),
             residents: Names::default(),
             files: Vec::new(),
+            told: Vec::new(),
             definitions: Vec::new(),
             by_demand: IdMap::default(),
             node_names: Names::default(),
@@ -243,6 +247,7 @@ impl Draft {
             definitions: self.definitions,
             groups: self.groups,
             timeline,
+            told: self.told,
             tasks: self.tasks,
             names: self.names,
             files: self.files,
@@ -270,10 +275,10 @@ pub struct TooLarge {
 }
 
 impl Workload {
-    /// Everything that happens, in order. Within one instant node events come before tasks, tasks in
-    /// file order, a definition right before the first task that names it.
+    /// Everything that happens, in order. Within one instant node events come before budgets and those before
+    /// tasks, tasks in file order, a definition right before the first task that names it.
     pub fn stream(&self) -> Stream<'_> {
-        Stream { workload: self, next_node: 0, next_task: 0, next_definition: 0 }
+        Stream { workload: self, next_node: 0, next_told: 0, next_task: 0, next_definition: 0 }
     }
 
     /// A workload in memory, with everything `stream` brings. Tasks are named by their numbers.
@@ -310,6 +315,7 @@ impl Workload {
                         task.resident.map(|it| draft.residents.intern(&node_names[it.row()]));
                     draft.tasks.push(row);
                 }
+                What::Told(event @ Event::BudgetPut(_)) => draft.told.push((at, event)),
                 What::Told(event) => {
                     return Err(format!("no trace can hold this: {event}").into());
                 }
@@ -371,6 +377,14 @@ impl Workload {
             format!("the suggested over-commit: replay with --overcommit {}", factors.join(","))
         });
         horizon.into_iter().chain(overcommit).collect()
+    }
+
+    /// Disruption budgets, in the order in which they are put.
+    pub fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        self.told.iter().filter_map(|(_, event)| match event {
+            Event::BudgetPut(budget) => Some(budget),
+            _ => None,
+        })
     }
 
     /// Definitions, in id order.
@@ -742,6 +756,7 @@ fn has_attribute(node: &NodeSpec, ask: &Requirement) -> bool {
 pub struct Stream<'a> {
     workload: &'a Workload,
     next_node: usize,
+    next_told: usize,
     next_task: usize,
     next_definition: u32,
 }
@@ -758,12 +773,18 @@ impl Iterator for Stream<'_> {
     fn next(&mut self) -> Option<Arrival> {
         let workload = self.workload;
         let task = workload.tasks.get(self.next_task);
+        let told = workload.told.get(self.next_told);
         if let Some((at, node, event)) = workload.timeline.get(self.next_node)
             && task.is_none_or(|it| *at <= it.at)
+            && told.is_none_or(|it| *at <= it.0)
         {
             self.next_node += 1;
             let what = What::Node { node: *node, event: event.clone() };
             return Some(Arrival { at: *at, what });
+        }
+        if let Some((at, event)) = told.filter(|told| task.is_none_or(|it| told.0 <= it.at)) {
+            self.next_told += 1;
+            return Some(Arrival { at: *at, what: What::Told(event.clone()) });
         }
         let row = task?;
         if row.definition == self.next_definition {

@@ -373,3 +373,37 @@ fn a_card_says_what_was_found() {
         assert!(text.contains(want), "{want:?} is not in\n{text}");
     }
 }
+
+#[test]
+fn a_scenario_is_a_trace_and_a_cluster() {
+    let path = here("fixtures/scenario/shop.json");
+    let workload = read(&path).unwrap();
+    assert_eq!(workload.card.format, "scenario");
+    check(
+        &workload,
+        "
+        0s n0 a-0 joins z1 4000/17179869184/ rack=r1 not:22 not:53
+        0s n1 a-1 joins z1 4000/17179869184/ rack=r1 not:22 not:53
+        0s n2 b joins z2 8000/34359738368/ cores=8 rack=r2
+        0s n3 g joins z2 16000/68719476736/T4+V100 rack=r2
+        0s n4 old joins z1 2000/4294967296/
+        0s n4 draining
+        0s n5 gone joins z1 2000/4294967296/
+        0s n5 lost
+        0s budget web put
+        0s budget rest put
+        0s d0 cache
+        0s t0 cache d0 on=n2
+        0s d1 web
+        0s t1 web d1 on=n0 group=front kind=service
+        0s d2 train
+        0s t2 tasks[2]/0 d2 on_loss=end
+        0s t3 tasks[2]/1 d2 on_loss=end
+        2.5s t4 late d2 life=60s until=3600s estimate=90s priority=-1
+        2.5s t5 web-4 d1 group=front kind=service
+        ",
+    );
+    assert_eq!(story(&read(&format!("scenario:{path}")).unwrap()), story(&workload));
+    let cluster = ClusterSource::parse(&path).unwrap();
+    assert_eq!(traces::read_cluster(&cluster).unwrap().len(), 6);
+}
