@@ -60,7 +60,7 @@ impl Rig {
         let definition = DefinitionId(self.0.state().definition_count() as u32);
         let spec = TaskDefinition {
             labels: vec![("app".into(), app.into())],
-            constraints,
+            constraints: Box::new(constraints),
             ..TaskDefinition::single(app, Demand::default())
         };
         self.tell(Event::DefinitionPut { definition, spec });

@@ -171,7 +171,7 @@ pub struct TaskDefinition {
     /// What rules of other tasks find it by, sorted by name.
     pub labels: Vec<(String, String)>,
     /// What it asks of its place beyond that.
-    pub constraints: Constraints,
+    pub constraints: Box<Constraints>,
 }
 
 impl TaskDefinition {

@@ -95,7 +95,7 @@ impl Rig {
         self.definitions += 1;
         let spec = TaskDefinition {
             labels: vec![("app".into(), app.into())],
-            constraints,
+            constraints: Box::new(constraints),
             ..TaskDefinition::single(app, demand("1/1"))
         };
         self.tell(Event::DefinitionPut { definition, spec });

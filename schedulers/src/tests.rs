@@ -199,7 +199,7 @@ fn definition() -> impl Strategy<Value = TaskDefinition> {
     let app = prop::option::of(prop_oneof![Just("a"), Just("b")]);
     (demand(), constraints(), app).prop_map(|(demand, constraints, app)| TaskDefinition {
         labels: app.map(|it| ("app".to_owned(), it.to_owned())).into_iter().collect(),
-        constraints,
+        constraints: Box::new(constraints),
         ..TaskDefinition::single("", demand)
     })
 }

@@ -317,6 +317,7 @@ impl Card {
         }
         groups.sort_unstable();
         groups.dedup();
+        #[expect(clippy::mutable_key_type, reason = "patterns are ordered by what is written")]
         let mut by_shape: BTreeMap<&Demand, u64> = BTreeMap::new();
         for (demand, count) in demands.iter().zip(&uses) {
             *by_shape.entry(demand).or_default() += count;

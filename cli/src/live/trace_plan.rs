@@ -276,6 +276,7 @@ fn definition(wanted: &Wanted, row: usize, demand: &Demand) -> PlanDefinition {
 pub fn replayable(workload: &Workload, rooms: &[Room], wanted: &Wanted) -> Replayable {
     let mut plan = Plan::default();
     let mut changed = Changed::default();
+    #[expect(clippy::mutable_key_type, reason = "patterns are ordered by what is written")]
     let mut rows: BTreeMap<Demand, DefinitionId> = BTreeMap::new();
     let clipped: Vec<(Demand, Cut)> =
         workload.definitions().iter().map(|it| clip(&it.demand(), wanted.scale, rooms)).collect();

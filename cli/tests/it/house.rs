@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("runtime", &["cluster"]),
     ("reports", &["cluster"]),
     ("cli", &["cluster", "schedulers", "traces", "sim", "runtime", "reports"]),
-    ("benches", &["cluster", "schedulers", "traces", "sim"]),
+    ("benches", &["cluster", "schedulers", "traces", "sim", "reports"]),
 ];
 
 fn root() -> PathBuf {

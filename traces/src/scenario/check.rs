@@ -349,7 +349,13 @@ pub(super) fn definition(
         limits: each(&at.key("limits"), &it.limits, limit)?,
     };
     let (namespace, labels) = (it.namespace.clone(), texts(&it.labels));
-    Ok(TaskDefinition { name: name.to_owned(), containers, namespace, labels, constraints })
+    Ok(TaskDefinition {
+        name: name.to_owned(),
+        containers,
+        namespace,
+        labels,
+        constraints: Box::new(constraints),
+    })
 }
 
 fn container(
