@@ -8,7 +8,7 @@ use cluster::manager::Manager;
 use cluster::nodes::{NodeCapacity, NodeSpec};
 use cluster::rules::Rules;
 use cluster::scheduler::Scheduler;
-use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu};
+use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu, Span};
 
 /// A manager that is told things in words. Every step is an instant of its own, and the ledger is
 /// counted again after it.
@@ -123,6 +123,91 @@ pub(crate) fn run(policy: &str, nodes: &str, tasks: &str) -> String {
         });
     }
     got.join(" ")
+}
+
+/// Checks where tasks go and how long each had waited, when wake-ups are heard.
+///
+/// * `nodes`: as in [`check`].
+/// * `script`: tasks `cores/GiB:group`, with `s` at the end for those of services, where equal words have one
+///   definition; `x2`, task 2 ends; `@3.5`, what follows happens at that second. What happens at a time is decided
+///   together. The end is at second 1000.
+/// * `want`: node and wait of each task, `-` if it was never placed.
+#[track_caller]
+pub(crate) fn check_in_time(policy: &str, nodes: &str, script: &str, want: &str) {
+    let got = run_in_time(policy, nodes, script).join(", ");
+    assert_eq!(got, want, "{policy} with {nodes} and {script}");
+}
+
+/// As [`check_in_time`], of the waits alone, in order of length.
+#[track_caller]
+pub(crate) fn check_waits(policy: &str, nodes: &str, script: &str, want: &str) {
+    let got = run_in_time(policy, nodes, script);
+    let mut waits: Vec<&str> =
+        got.iter().map(|it| it.split_once(' ').map_or("-", |it| it.1)).collect();
+    waits.sort_by_key(|it| (it.len(), *it));
+    assert_eq!(waits.join(" "), want, "{policy} with {nodes} and {script}");
+}
+
+#[track_caller]
+fn run_in_time(policy: &str, nodes: &str, script: &str) -> Vec<String> {
+    let parsed: Policy = policy.parse().unwrap();
+    let start = Instant::from_secs(100);
+    let mut manager = Manager::new(Rules::default(), parsed.build(1));
+    let none = &mut Vec::new();
+    for (row, text) in nodes.split_whitespace().enumerate() {
+        let event = NodeEvent::Joined(Box::new(node(row, text)));
+        manager.handle(start, Event::Node { node: NodeId(row as u32), event }, none);
+    }
+    let (mut now, mut definitions) = (start, Vec::new());
+    let mut placed: Vec<Option<String>> = Vec::new();
+    for word in script.split_whitespace().chain(["@1000"]) {
+        if let Some(secs) = word.strip_prefix('@') {
+            let until = start + Span::from_secs_f64(secs.parse().unwrap());
+            let mut woken = 0;
+            while now < until {
+                manager.decide(now, none);
+                for (row, wait) in placed.iter_mut().enumerate() {
+                    let placement = manager.state().task(TaskId(row as u64));
+                    if let (None, Some((task, it))) =
+                        (&wait, placement.and_then(|it| Some((it, it.placement()?))))
+                    {
+                        *wait = Some(format!("{} {}", it.node, now.since(task.submitted)));
+                    }
+                }
+                now = manager.next_wake().map_or(until, |it| it.min(until));
+                manager.handle(now, Event::Timer, none);
+                woken += 1;
+                assert!(woken < 400, "{policy} with {nodes} and {script}: woken for ever");
+            }
+        } else if let Some(task) = word.strip_prefix('x') {
+            let task = TaskId(task.parse().unwrap());
+            let attempt = manager.state().task(task).map_or(0, |it| it.attempts);
+            let report = Report::Exited { code: 0 };
+            manager.handle(now, Event::TaskReported { task, attempt, report }, none);
+        } else {
+            let (wants, group) = word.trim_end_matches('s').split_once(':').unwrap();
+            let known = definitions.iter().position(|it| *it == word);
+            let definition = DefinitionId(known.unwrap_or(definitions.len()) as u32);
+            if known.is_none() {
+                definitions.push(word);
+                let spec = TaskDefinition::single("d", demand(wants));
+                manager.handle(now, Event::DefinitionPut { definition, spec }, none);
+            }
+            let kind = if word.ends_with('s') { TaskKind::Service } else { TaskKind::Job };
+            let submission = Submission {
+                task: TaskId(placed.len() as u64),
+                definition,
+                group: Some(GroupId(group.parse().unwrap())),
+                kind,
+                priority: 0,
+                estimate: None,
+                on_loss: OnLoss::Restart,
+            };
+            placed.push(None);
+            manager.handle(now, Event::TaskSubmitted(submission), none);
+        }
+    }
+    placed.into_iter().map(|it| it.unwrap_or_else(|| "-".to_owned())).collect()
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {

@@ -11,8 +11,8 @@
 //!
 //! The crate does no I/O, asks no clock and draws only from the stream it is given. No floating-point
 //! number takes part in a decision, but for those of [`fgd`], whose paper's decisions are theirs (see
-//! [`fragments`]), and of systems that use doubles themselves ([`kubernetes`]), whose order of
-//! operations is kept.
+//! [`fragments`]), and of systems that use doubles themselves ([`kubernetes`], [`mesos`]), whose order
+//! of operations is kept.
 //!
 //! # To add a strategy: one new file, two lines
 //!
@@ -120,4 +120,6 @@ pub const ALL: &[Entry] = &[
     Entry { card: &swarm::policy::SPREAD, plan: swarm::policy::spread },
     Entry { card: &swarm::policy::BINPACK, plan: swarm::policy::binpack },
     Entry { card: &swarm::policy::RANDOM, plan: swarm::policy::random },
+    Entry { card: &mesos::policy::CARD, plan: mesos::policy::plan },
+    Entry { card: &marathon::policy::CARD, plan: marathon::policy::plan },
 ];

@@ -31,6 +31,7 @@ use crate::per_task::{Open, PerTask};
 use crate::rank::Rank;
 use crate::{ALL, Entry};
 use cluster::scheduler::Scheduler;
+use cluster::units::Span;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
@@ -369,6 +370,24 @@ impl<'t> Arguments<'t> {
         self.value(name, known, |number, _| number.to_string())
     }
 
+    /// A length of time: a number with `us`, `ms`, `s`, `m` or `h`, as `1.5s`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one, not within the range, or given twice.
+    ///
+    /// # Panics
+    ///
+    /// If the card does not list the parameter with a default within the range.
+    pub fn span(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<Span>,
+    ) -> Result<Span, PolicyError> {
+        let known = |text: &str| read_span(text).filter(|it| range.contains(it));
+        self.value(name, known, |span, _| span.to_string())
+    }
+
     /// A single value of whatever kind. `canonical` makes equal values of different spelling alike.
     fn value<T>(
         &mut self,
@@ -504,6 +523,17 @@ impl<'t> Arguments<'t> {
         }
         text
     }
+}
+
+fn read_span(text: &str) -> Option<Span> {
+    // `ms` and `us` before `s`.
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let (number, secs) = units.iter().find_map(|(unit, secs)| {
+        let number = text.strip_suffix(unit)?;
+        number.ends_with(|it: char| it.is_ascii_digit()).then_some((number, secs))
+    })?;
+    let number: f64 = number.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0)?;
+    Some(Span::from_secs_f64(number * secs))
 }
 
 /// The range without blanks at its ends.

@@ -9,10 +9,13 @@ mod research;
 use crate::ALL;
 use crate::check::World;
 use crate::policy::Policy;
+use cluster::company::Company;
 use cluster::constraint::{
     Affinity, Constraints, Effect, Limit, Side, Spread, Strength, Taint, Test, Toleration, Who,
 };
-use cluster::demand::{Amounts, Demand, GpuAsk, Port, Protocol, Requirement, TaskDefinition};
+use cluster::demand::{
+    Amounts, Demand, GpuAsk, Port, Protocol, Requirement, Resource, TaskDefinition,
+};
 use cluster::event::{
     Action, Change, Event, NodeEvent, NodeReport, OnLoss, Report, Submission, TaskKind,
 };
@@ -58,6 +61,8 @@ fn policies() -> Vec<String> {
         "e-pvm:base=2,tie=random",
         "nomad-binpack:all,tie=index",
         "nomad-spread:all",
+        "mesos-drf:guarantee(service,cpu=4,memory=2),limit(job,cpu=6),roles=kind,interval=7s",
+        "marathon:constraint(rack,MAX_PER,2),constraint(@zone,UNLIKE,zone-3),revive=0s",
     ] {
         all.push(more.to_owned());
     }
@@ -385,7 +390,7 @@ impl<'a> Life<'a> {
 }
 
 /// Strategies that let a task wait though a node would take it: one keeps room on purpose.
-const MAY_LET_WAIT: &[&str] = &["static-stability"];
+const MAY_LET_WAIT: &[&str] = &["static-stability", "mesos-drf", "marathon"];
 
 /// What an observer of the state can say of a decision, whatever the strategy.
 fn check_contract(policy: &Policy, story: &Story, rules: Rules) -> Result<(), TestCaseError> {
@@ -505,6 +510,51 @@ proptest! {
         }
     }
 
+    /// What waits for offers and may be placed gets some, and nobody is woken when there is nothing to wait for.
+    #[test]
+    fn offers_come_to_those_who_wait(story in story()) {
+        for policy in [
+            "mesos-drf",
+            "mesos-drf:frameworks=one",
+            "mesos-drf:weight(service,3),frameworks=kind,roles=kind",
+            "mesos-drf:interval=10ms,refuse=0s",
+            "marathon",
+            "marathon:refuse=10s,revive=0s",
+        ] {
+            let scheduler = policy.parse::<Policy>().unwrap().build(story.seed);
+            let mut life = Life::new(&story, Rules::default(), scheduler);
+            while life.step() {}
+            life.manager.decide(life.now, &mut life.actions);
+            let mut woken = 0;
+            while let Some(at) = life.manager.next_wake() {
+                life.now = at.max(life.now);
+                life.handle(Event::Timer);
+                life.manager.decide(life.now, &mut life.actions);
+                woken += 1;
+                let next = life.manager.next_wake();
+                prop_assert!(next.is_none_or(|it| it > life.now), "{policy}: woken at once");
+                prop_assert!(woken < 2000, "{policy}: woken for ever");
+            }
+            let state = life.manager.state();
+            for task in (0..life.tasks).map(TaskId) {
+                let Some(waiting) = state.task(task).filter(|it| it.placement().is_none()) else {
+                    continue;
+                };
+                let (nodes, shape) = (state.nodes(), state.shape(waiting.shape));
+                let company = Company::of(state, waiting);
+                let free = |it, node: NodeId| nodes.free(it)[node.row()];
+                let may_be_placed = |it: &NodeId| {
+                    nodes.fits(shape, *it)
+                        && company.as_ref().is_none_or(|rules| rules.allows(*it).is_ok())
+                        // Less is not offered.
+                        && (free(Resource::Cpu, *it) >= 10 || free(Resource::Memory, *it) >= 32 << 20)
+                };
+                let node = nodes.ids().find(may_be_placed);
+                prop_assert_eq!(node, None, "{} lets {} starve", policy, task);
+            }
+        }
+    }
+
     /// A manager brought back from a snapshot goes on as if nothing had been, whatever the moment.
     #[test]
     fn a_snapshot_goes_on_alike(story in story(), moment in any::<Index>()) {
@@ -554,6 +604,8 @@ const WITHOUT_PLAIN_FORM: &[&str] = &[
     "kubernetes",
     "gke",
     "swarmkit",
+    "mesos-drf",
+    "marathon",
 ];
 
 #[test]
@@ -610,6 +662,8 @@ fn one_example_for_all() {
     swarm-spread      n3 n2 n4 n3 n2 n3 n2 n0 n2 n1 -
     swarm-binpack     n1 n0 n0 n3 n0 n4 n3 n1 n3 n3 n2
     swarm-random      n2 n4 n2 n3 n4 n3 n2 n1 n2 n0 -
+    mesos-drf         n0 n0 n4 n3 n3 n3 n4 n2 n2 n2 -
+    marathon          n0 - - - - - - - - - -
     ");
 }
 

@@ -17,4 +17,5 @@ pub mod constraint;
 pub mod offer;
 pub mod operator;
 pub mod pace;
+pub mod policy;
 pub mod site;

@@ -133,6 +133,8 @@ pub(super) struct Framework {
     /// Whether it has joined. Names may be heard before.
     pub(super) is_known: bool,
     pub(super) is_active: bool,
+    /// Agents joined with something of it before it was known.
+    pub(super) holds_before_joining: bool,
     pub(super) info: Subscription,
     pub(super) roles: BTreeMap<RoleId, Membership>,
     pub(super) filters: BTreeMap<(RoleId, AgentId), Vec<Filter>>,
@@ -173,6 +175,8 @@ pub struct Allocator {
     pub(super) options: Options,
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) frameworks: Vec<Framework>,
+    /// Numbers of frameworks that were forgotten.
+    free_frameworks: Vec<FrameworkId>,
     frameworks_by_name: BTreeMap<String, FrameworkId>,
     pub(super) roles: Vec<Role>,
     roles_by_path: BTreeMap<String, RoleId>,
@@ -201,6 +205,7 @@ impl Allocator {
             options,
             agents: BTreeMap::new(),
             frameworks: Vec::new(),
+            free_frameworks: Vec::new(),
             frameworks_by_name: BTreeMap::new(),
             roles: Vec::new(),
             roles_by_path: BTreeMap::new(),
@@ -222,8 +227,11 @@ impl Allocator {
         if let Some(id) = self.frameworks_by_name.get(name) {
             return *id;
         }
-        let id = FrameworkId(u32::try_from(self.frameworks.len()).expect("fewer than 2^32"));
-        self.frameworks.push(Framework { name: name.to_owned(), ..Framework::default() });
+        let id = self.free_frameworks.pop().unwrap_or_else(|| {
+            self.frameworks.push(Framework::default());
+            FrameworkId(u32::try_from(self.frameworks.len() - 1).expect("fewer than 2^32"))
+        });
+        self.frameworks[id.0 as usize].name = name.to_owned();
         self.frameworks_by_name.insert(name.to_owned(), id);
         id
     }
@@ -273,7 +281,8 @@ impl Allocator {
         let it = &mut self.frameworks[framework.0 as usize];
         it.info = info;
         let is_active = it.is_active;
-        let used: Vec<_> = (self.agents.values())
+        let held_before = std::mem::take(&mut it.holds_before_joining);
+        let used: Vec<_> = (self.agents.values().filter(|_| held_before))
             .flat_map(|it| &it.held)
             .filter(|((owner, _), _)| *owner == framework)
             .map(|((_, role), held)| (*role, held.clone()))
@@ -306,6 +315,41 @@ impl Allocator {
         }
     }
 
+    /// A framework that holds nothing leaves, and is not heard of again: its number may be another's from now on.
+    pub(super) fn forget_framework(&mut self, framework: FrameworkId) {
+        let it = std::mem::take(&mut self.frameworks[framework.0 as usize]);
+        self.frameworks_by_name.remove(&it.name);
+        for role in it.roles.into_keys() {
+            self.untrack_member(framework, role);
+        }
+        self.free_frameworks.push(framework);
+    }
+
+    /// A framework joins that wants no offers yet: no run is due for it.
+    pub(super) fn join_silently(&mut self, framework: FrameworkId, info: Subscription) {
+        let was_due = self.is_run_due;
+        let candidates = std::mem::take(&mut self.candidates);
+        self.add_framework(framework, info);
+        (self.is_run_due, self.candidates) = (was_due, candidates);
+    }
+
+    /// A framework forgets what it declined.
+    pub(super) fn forget_filters(&mut self, framework: FrameworkId) {
+        self.frameworks[framework.0 as usize].filters.clear();
+    }
+
+    /// Who holds something on an agent, and in which role.
+    pub(super) fn holders(&self, agent: AgentId) -> Vec<(FrameworkId, RoleId)> {
+        self.agents.get(&agent).map_or(Vec::new(), |it| it.held.keys().copied().collect())
+    }
+
+    /// Whether a framework holds anything in a role, offered or in use.
+    pub(super) fn holds_some(&self, framework: FrameworkId, role: RoleId) -> bool {
+        let members = self.roles[role.0 as usize].members.as_ref();
+        let held = members.and_then(|it| Some(it.sorter.held(*it.clients.get(&framework)?)));
+        held.is_some_and(|it| !it.is_empty())
+    }
+
     /// A framework is connected, or not. One that is not gets no offers, keeps what it holds, and forgets what it
     /// declined.
     pub fn set_framework_active(&mut self, framework: FrameworkId, is_active: bool) {
@@ -331,6 +375,14 @@ impl Allocator {
     pub fn revive(&mut self, framework: FrameworkId, roles: &[RoleId]) {
         self.set_suppressed(framework, roles, false);
         self.request_all();
+    }
+
+    /// Lists a framework or does not, without a word of the framework: nothing is triggered or forgotten.
+    pub(super) fn set_listed(&mut self, framework: FrameworkId, is_listed: bool) {
+        for membership in self.frameworks[framework.0 as usize].roles.values_mut() {
+            membership.is_suppressed = !is_listed;
+        }
+        self.list_member(framework);
     }
 
     fn set_suppressed(&mut self, framework: FrameworkId, roles: &[RoleId], is_suppressed: bool) {
@@ -363,8 +415,9 @@ impl Allocator {
             let it = self.agents.get_mut(&agent).expect("it was just added");
             it.available.subtract(&resources);
             it.held.entry((framework, role)).or_default().add(&resources);
-            if self.frameworks[framework.0 as usize].is_known {
-                self.track_held(framework, role, &resources);
+            match self.frameworks[framework.0 as usize].is_known {
+                true => self.track_held(framework, role, &resources),
+                false => self.frameworks[framework.0 as usize].holds_before_joining = true,
             }
         }
         self.request(agent);
@@ -451,7 +504,18 @@ impl Allocator {
             return;
         }
         self.give_back(framework, role, agent, resources);
-        if let Some(span) = refusal.span() {
+        self.refuse(now, (framework, role, agent), resources, refusal);
+    }
+
+    /// A framework is not to be offered this for a while.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        (framework, role, agent): (FrameworkId, RoleId, AgentId),
+        resources: &Resources,
+        refusal: Refusal,
+    ) {
+        if let Some(span) = refusal.span().filter(|_| !resources.is_empty()) {
             let interval = self.options.allocation_interval;
             let filter = Filter::new(resources.clone(), span, interval, now, self.batches);
             let it = &mut self.frameworks[framework.0 as usize];
@@ -490,6 +554,11 @@ impl Allocator {
         self.is_run_due
     }
 
+    /// The time between batch runs.
+    pub(super) fn interval(&self) -> Span {
+        self.options.allocation_interval
+    }
+
     /// When the next batch run is.
     pub fn next_batch(&self) -> Instant {
         self.next_batch
@@ -507,15 +576,56 @@ impl Allocator {
     ) -> Vec<(Instant, Vec<Offer>)> {
         let mut runs = Vec::new();
         while self.next_batch <= now {
-            let (at, batches) = (self.next_batch, self.batches);
-            self.drop_filters(|it| it.is_over_for_batch(at, batches));
-            self.request_all();
+            let at = self.begin_batch();
             runs.push((at, self.run(&mut order, recorder)));
-            self.batches += 1;
-            self.next_batch = at + self.options.allocation_interval;
+            self.end_batch();
         }
         self.drop_filters(|it| it.ends() <= now);
         runs
+    }
+
+    /// The next batch run begins; says its time.
+    pub(super) fn begin_batch(&mut self) -> Instant {
+        let (at, batches) = (self.next_batch, self.batches);
+        self.drop_filters(|it| it.is_over_for_batch(at, batches));
+        self.request_all();
+        at
+    }
+
+    pub(super) fn end_batch(&mut self) {
+        self.batches += 1;
+        self.next_batch = self.next_batch + self.options.allocation_interval;
+    }
+
+    /// So many offers were made to a framework, and given back at once.
+    pub(super) fn count_offers(&mut self, framework: FrameworkId, role: RoleId, times: u64) {
+        let members = self.roles[role.0 as usize].members.as_mut().expect("it is a member");
+        self.role_sorter.count_more(members.client, times);
+        members.sorter.count_more(members.clients[&framework], times);
+    }
+
+    /// Lets the batch runs up to a time pass, that time included: nobody wants an offer.
+    pub(super) fn skip_batches(&mut self, until: Instant) {
+        if self.next_batch <= until {
+            let interval = self.options.allocation_interval.0;
+            let passed = until.since(self.next_batch).0 / interval;
+            let last = self.next_batch + Span(passed * interval);
+            let batches = self.batches + passed;
+            self.drop_filters(|it| it.is_over_for_batch(last, batches));
+            self.batches = batches + 1;
+            self.next_batch = last + self.options.allocation_interval;
+        }
+    }
+
+    /// Nobody wants an offer, so that what triggers a run needs none.
+    pub(super) fn forget_triggers(&mut self) {
+        self.candidates.clear();
+        self.is_run_due = false;
+    }
+
+    /// Drops filters that are over; [`Allocator::advance`] does it, too.
+    pub(super) fn drop_ended_filters(&mut self, now: Instant) {
+        self.drop_filters(|it| it.ends() <= now);
     }
 
     fn drop_filters(&mut self, is_over: impl Fn(&Filter) -> bool) {
@@ -539,7 +649,8 @@ impl Allocator {
         self.is_run_due = true;
     }
 
-    fn request_all(&mut self) {
+    /// A run of all agents is due.
+    pub(super) fn request_all(&mut self) {
         self.candidates.extend(self.agents.keys());
         self.is_run_due = true;
     }

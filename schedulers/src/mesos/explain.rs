@@ -131,10 +131,19 @@ impl fmt::Display for Skip {
 pub trait Recorder {
     /// Hears a note, which is made only if somebody listens.
     fn hear(&mut self, note: impl FnOnce() -> Note);
+
+    /// Whether it listens at all. What only explains is left out if not.
+    fn listens(&self) -> bool {
+        true
+    }
 }
 
 /// Listens to nothing.
 impl Recorder for () {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn hear(&mut self, _note: impl FnOnce() -> Note) {}
 }
 

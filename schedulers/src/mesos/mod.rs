@@ -22,6 +22,7 @@
 pub mod allocator;
 pub mod explain;
 pub mod filter;
+pub mod policy;
 pub mod quantity;
 pub mod quota;
 pub mod resources;

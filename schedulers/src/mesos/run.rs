@@ -59,6 +59,9 @@ impl Allocator {
                 required_headroom: headroom.required.clone(),
                 available_headroom: headroom.available.clone(),
             });
+            if stage == Stage::Guarantees && !self.guarantees_something() && !recorder.listens() {
+                continue;
+            }
             for agent in &agents {
                 self.serve_agent(stage, *agent, &mut headroom, recorder, &mut |offer| {
                     let key = (offer.framework, offer.role, offer.agent);
@@ -238,6 +241,59 @@ impl Allocator {
         let over_limit = wanted.without(&within_limit);
         let held_back = within_limit.without(&additional);
         Ok(Draft { resources, guaranteed, additional, over_limit, held_back })
+    }
+
+    fn guarantees_something(&self) -> bool {
+        self.roles.iter().any(|it| !it.quota.guarantees.is_empty())
+    }
+
+    /// Whether nobody has quota.
+    pub(super) fn has_no_quota(&self) -> bool {
+        self.roles.iter().all(|it| it.quota.is_default())
+    }
+
+    /// The agents of a [run](Allocator::run), in the order of its second pass, for one in which a single framework
+    /// wants offers and nobody has quota: it is offered every agent on which it [is next](Allocator::is_next), whole.
+    pub(super) fn run_for_one(&mut self, mut order: impl FnMut(&mut [AgentId])) -> Vec<AgentId> {
+        let mut agents = self.take_candidates();
+        order(&mut agents);
+        order(&mut agents);
+        agents
+    }
+
+    /// Whether the only framework that wants offers is offered this agent. It knows of GPUs and other regions, and
+    /// nothing is reserved.
+    pub(super) fn is_next(&self, framework: FrameworkId, role: RoleId, agent: AgentId) -> bool {
+        let filters = self.frameworks[framework.0 as usize].filters.get(&(role, agent));
+        let is_stopped = |it: &Vec<super::filter::Filter>| {
+            it.iter().any(|it| it.stops(&self.agents[&agent].available))
+        };
+        self.is_offered(agent) && !filters.is_some_and(is_stopped)
+    }
+
+    /// Whether an agent has enough left to be offered at all.
+    pub(super) fn is_offered(&self, agent: AgentId) -> bool {
+        let Some(agent) = self.agents.get(&agent).filter(|it| it.is_active) else { return false };
+        let Resources { unreserved, revocable, reserved, .. } = &agent.available;
+        let sum =
+            (!revocable.is_empty() || !reserved.is_empty()).then(|| agent.available.scalars());
+        let scalars = sum.as_ref().unwrap_or(unreserved);
+        let least = &self.options.min_allocatable;
+        !scalars.is_empty() && (least.is_empty() || least.iter().any(|it| scalars.contains(it)))
+    }
+
+    /// Whether quota leaves room for that much more in a role, if nothing is offered to anybody.
+    pub(super) fn has_quota_for(&self, role: RoleId, needs: &Quantities) -> bool {
+        if self.has_no_quota() {
+            return true;
+        }
+        let headroom = self.headroom();
+        let quota = &self.roles[role.0 as usize].quota;
+        let used = headroom.consumed.get(&role).cloned().unwrap_or_default();
+        let mut most = headroom.available.without(&headroom.required);
+        most.add(&quota.guarantees.without(&used));
+        let is_kept = !headroom.required.is_empty() && !most.contains(needs);
+        !is_kept && quota.limits.cut(needs, &used) == *needs
     }
 
     fn is_worth_an_offer(&self, resources: &Resources, by: &Framework, role: RoleId) -> bool {

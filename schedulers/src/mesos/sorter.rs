@@ -14,8 +14,8 @@
 //! has clients below it and was sorted before, and a client that is inactive when the last one below it is
 //! removed hides the siblings behind it. Here both behave as everywhere else.
 //!
-//! Cost: an allocation moves the nodes above it among their siblings; everything else sorts the tree anew
-//! when it is next listed.
+//! Cost: what is allocated, given back or listed moves the nodes above it among their siblings; clients that come or
+//! go, weights and totals sort the tree anew when it is next listed.
 
 use super::quantity::{Kind, Quantities, float};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Sorter {
     free_rows: Vec<usize>,
     /// Node of each client, none once it was removed.
     clients: Vec<Option<usize>>,
+    /// Numbers of removed clients.
+    free_clients: Vec<Client>,
     by_path: BTreeMap<String, Client>,
     weights: BTreeMap<String, f64>,
     total: Quantities,
@@ -102,6 +104,7 @@ impl Sorter {
             nodes: vec![root],
             free_rows: Vec::new(),
             clients: Vec::new(),
+            free_clients: Vec::new(),
             by_path: BTreeMap::new(),
             weights: BTreeMap::new(),
             total: Quantities::NONE,
@@ -116,10 +119,12 @@ impl Sorter {
     ///
     /// If there is one with that path.
     pub fn add(&mut self, path: &str) -> Client {
-        let client = Client(u32::try_from(self.clients.len()).expect("fewer than 2^32 clients"));
+        let client = self.free_clients.pop().unwrap_or_else(|| {
+            self.clients.push(None);
+            Client(u32::try_from(self.clients.len() - 1).expect("fewer than 2^32 clients"))
+        });
         let was = self.by_path.insert(path.to_owned(), client);
         assert!(was.is_none(), "{path}: is a client already");
-        self.clients.push(None);
         let leaf = Place::Leaf { client, is_active: false };
         let mut at = ROOT;
         let mut names = path.split('/').peekable();
@@ -158,6 +163,7 @@ impl Sorter {
         let path = self.path(client).to_owned();
         self.by_path.remove(&path);
         self.clients[client.0 as usize] = None;
+        self.free_clients.push(client);
         let held = self.nodes[leaf].allocated.clone();
         let mut at = leaf;
         while at != ROOT {
@@ -187,8 +193,11 @@ impl Sorter {
     /// Lists a client, or does not.
     pub fn set_active(&mut self, client: Client, is_active: bool) {
         let at = self.node(client);
-        self.nodes[at].role = Place::Leaf { client, is_active };
-        self.is_sorted = false;
+        let role = Place::Leaf { client, is_active };
+        if self.nodes[at].role != role {
+            self.nodes[at].role = role;
+            self.rerank(at);
+        }
     }
 
     /// Puts the weight of a path, whether there are clients or not; 1 unless said otherwise.
@@ -214,17 +223,37 @@ impl Sorter {
             if at == ROOT {
                 return;
             }
-            let parent = self.nodes[at].parent;
-            if self.is_sorted && self.is_ranked(at) {
-                self.nodes[at].share = self.share(at);
-                let mut children = std::mem::take(&mut self.nodes[parent].children);
-                children.retain(|it| *it != at);
-                let to = children.partition_point(|it| self.order_of(*it, at).is_lt());
-                children.insert(to, at);
-                self.nodes[parent].children = children;
-            }
-            at = parent;
+            self.rerank(at);
+            at = self.nodes[at].parent;
         }
+    }
+
+    /// As if nothing had been allocated that often, and taken away again.
+    pub(super) fn count_more(&mut self, client: Client, times: u64) {
+        let mut at = self.node(client);
+        loop {
+            self.nodes[at].count += times;
+            if at == ROOT {
+                return;
+            }
+            self.rerank(at);
+            at = self.nodes[at].parent;
+        }
+    }
+
+    /// Puts a node in its place among its siblings, if they stand in order but for it.
+    fn rerank(&mut self, at: usize) {
+        if !self.is_sorted {
+            return;
+        }
+        self.nodes[at].share = self.share(at);
+        let parent = self.nodes[at].parent;
+        let mut children = std::mem::take(&mut self.nodes[parent].children);
+        let from = children.iter().position(|it| *it == at).expect("a child of its parent");
+        children.remove(from);
+        let to = children.partition_point(|it| self.order_of(*it, at).is_lt());
+        children.insert(to, at);
+        self.nodes[parent].children = children;
     }
 
     /// Takes something from a client. That it had it once still counts.
@@ -245,11 +274,11 @@ impl Sorter {
             self.nodes[at].allocated.subtract(old);
             self.nodes[at].allocated.add(new);
             if at == ROOT {
-                break;
+                return;
             }
+            self.rerank(at);
             at = self.nodes[at].parent;
         }
-        self.is_sorted = false;
     }
 
     /// There is more to share, whoever it is reserved to.
@@ -293,13 +322,20 @@ impl Sorter {
     /// The active clients, the first to be served first.
     pub fn order(&mut self) -> Vec<Client> {
         self.sort();
-        let mut order = Vec::with_capacity(self.by_path.len());
-        self.visit(ROOT, &mut |sorter, at| {
-            if let Place::Leaf { client, is_active: true } = sorter.nodes[at].role {
-                order.push(client);
-            }
-        });
+        let mut order = Vec::new();
+        self.list(ROOT, &mut order);
         order
+    }
+
+    fn list(&self, at: usize, order: &mut Vec<Client>) {
+        for child in &self.nodes[at].children {
+            match self.nodes[*child].role {
+                // Inactive ones come last.
+                Place::Leaf { is_active: false, .. } => return,
+                Place::Leaf { client, .. } => order.push(client),
+                Place::Internal => self.list(*child, order),
+            }
+        }
     }
 
     /// How all nodes stand: each before those below it, siblings in order, inactive ones last.

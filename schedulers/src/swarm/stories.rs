@@ -77,6 +77,20 @@ impl Story {
         self.manager.decide(Instant(self.now), &mut self.actions);
     }
 
+    /// Time passes until the scheduler asked to be woken, if it did.
+    pub(crate) fn wait(&mut self) {
+        if let Some(at) = self.manager.next_wake() {
+            self.now = at.0.max(self.now);
+            self.handle(Event::Timer);
+            self.decide();
+        }
+    }
+
+    /// The hash over all that happened.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{:?}", self.manager.fingerprint())
+    }
+
     pub(crate) fn join(&mut self, amounts: [u64; 3]) {
         let node = NodeId(self.manager.state().nodes().len() as u32);
         let spec =
