@@ -4,7 +4,7 @@ use crate::args::{Format, Global, Trace, TraceCommand, TraceInput};
 use crate::error::{Failure, did_you_mean, io};
 use crate::progress::Bar;
 use crate::{plan, print};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use traces::format::COMMON_OPTIONS;
 use traces::generate::Recipe;
 use traces::source::{ReadOptions, Source};
@@ -82,12 +82,12 @@ fn recipe_of(name: &str) -> Result<Recipe, Failure> {
 }
 
 fn write(workload: &Workload, out: &Path, gzip: bool, global: &Global) -> Result<(), Failure> {
-    let ending = if gzip { ".csv.gz" } else { ".csv" };
-    let mut files = vec![out.join(format!("tasks{ending}"))];
-    if workload.has_nodes() {
-        files.insert(0, out.join(format!("nodes{ending}")));
-    }
-    if let Some(there) = files.iter().find(|it| it.exists()) {
+    let names = traces::bayplan::file_names(workload, gzip);
+    let files: Vec<PathBuf> = names.iter().map(|it| out.join(it)).collect();
+    // What stands beside the tasks would be read with them.
+    let companions = traces::bayplan::COMPANIONS.iter();
+    let companions = companions.flat_map(|it| [out.join(it), out.join(format!("{it}.gz"))]);
+    if let Some(there) = files.iter().cloned().chain(companions).find(|it| it.exists()) {
         return Err(Failure::new(format!("{} exists", there.display()))
             .help("name another folder with --out, or move the file away"));
     }

@@ -3,7 +3,8 @@
 use crate::load::{self, Load};
 use crate::requirement;
 use crate::workload::Workload;
-use cluster::demand::{Demand, Resource};
+use cluster::constraint::Side;
+use cluster::demand::{Demand, Resource, TaskDefinition};
 use cluster::event::{NodeEvent, TaskKind};
 use cluster::nodes::{NodeSpec, Overcommit};
 use cluster::units::{Instant, Span};
@@ -250,10 +251,16 @@ pub struct Measured {
     pub lifetime_us: Option<Quantiles>,
     /// What tasks ask for, per resource that any asks for.
     pub requests: Vec<(Resource, Quantiles)>,
+    /// Tasks that say something beyond amounts, by what it is.
+    pub rules: BTreeMap<String, u64>,
     /// Nodes that ever join.
     pub nodes: u64,
     /// Nodes per zone.
     pub zone_nodes: BTreeMap<String, u64>,
+    /// Nodes with taints.
+    pub tainted_nodes: u64,
+    /// Nodes with images that are there already.
+    pub image_nodes: u64,
     /// Nodes by shape, as they join.
     pub node_shapes: Vec<ShapeShare>,
     /// Node events by kind.
@@ -317,6 +324,12 @@ impl Card {
         }
         groups.sort_unstable();
         groups.dedup();
+        let mut rules: BTreeMap<String, u64> = BTreeMap::new();
+        for (definition, count) in workload.definitions().iter().zip(&uses) {
+            for kind in rule_kinds(definition) {
+                *rules.entry(kind.to_owned()).or_default() += count;
+            }
+        }
         #[expect(clippy::mutable_key_type, reason = "patterns are ordered by what is written")]
         let mut by_shape: BTreeMap<&Demand, u64> = BTreeMap::new();
         for (demand, count) in demands.iter().zip(&uses) {
@@ -348,6 +361,7 @@ impl Card {
             lifetime_us: Quantiles::of(
                 tasks.iter().filter_map(|it| it.lifetime).map(|Span(it)| it).collect(),
             ),
+            rules,
             requests: requests(workload, &demands),
             load: load::peaks(workload),
             ..Measured::default()
@@ -361,6 +375,8 @@ impl Card {
         let mut shapes: BTreeMap<String, u64> = BTreeMap::new();
         for (_, node) in workload.nodes() {
             measured.nodes += 1;
+            measured.tainted_nodes += u64::from(!node.taints.is_empty());
+            measured.image_nodes += u64::from(!node.images.is_empty());
             let zone = if node.zone.is_empty() { cluster::nodes::NO_ZONE } else { &node.zone };
             *measured.zone_nodes.entry(zone.to_owned()).or_default() += 1;
             *shapes.entry(describe_node(units, node)).or_default() += 1;
@@ -377,6 +393,27 @@ impl Card {
             *measured.node_events.entry(kind.to_owned()).or_default() += 1;
         }
     }
+}
+
+/// What a definition says beyond amounts and devices.
+fn rule_kinds(it: &TaskDefinition) -> impl Iterator<Item = &'static str> {
+    let rules = &it.constraints;
+    let demand = it.demand();
+    let has_side = |side| rules.affinity.iter().any(|it| it.side == side);
+    let kinds = [
+        ("several containers", it.containers.len() > 1),
+        ("image", it.containers.iter().any(|it| !it.image.is_empty())),
+        ("labels", !it.labels.is_empty()),
+        ("host ports", !demand.ports.is_empty()),
+        ("tests of attributes", !demand.requires.is_empty() || !demand.any_of.is_empty()),
+        ("tolerations", !demand.tolerations.is_empty()),
+        ("preferences", !rules.prefers.is_empty()),
+        ("affinity", has_side(Side::Near)),
+        ("anti-affinity", has_side(Side::Apart)),
+        ("spread", !rules.spread.is_empty()),
+        ("limits per domain", !rules.limits.is_empty()),
+    ];
+    kinds.into_iter().filter(|it| it.1).map(|it| it.0)
 }
 
 fn describe_node(units: Units, node: &NodeSpec) -> String {
@@ -549,7 +586,14 @@ impl fmt::Display for Card {
                 &format!("{:>5.1} %  {}", shape.share_percent, shape.shape),
             )?;
         }
-        line(f, "nodes", &grouped(it.nodes))?;
+        for (at, (kind, count)) in it.rules.iter().enumerate() {
+            let text = format!("{:>7}  with {kind}", grouped(*count));
+            line(f, if at == 0 { "rules" } else { "" }, &text)?;
+        }
+        let with = [(it.tainted_nodes, "taints"), (it.image_nodes, "images")];
+        let with = with.iter().filter(|it| it.0 > 0);
+        let with: String = with.map(|it| format!(", {} with {}", grouped(it.0), it.1)).collect();
+        line(f, "nodes", &format!("{}{with}", grouped(it.nodes)))?;
         for shape in &it.node_shapes {
             line(f, "", &format!("{:>7}  {}", grouped(shape.count), shape.shape))?;
         }

@@ -146,7 +146,7 @@ pub(crate) struct Sample {
 impl Sample {
     /// Reads the first lines of a file.
     pub(crate) fn of(path: &Path) -> Result<Self, TraceError> {
-        let mut lines = Lines::open(path)?;
+        let mut lines = Lines::open(path)?.cutting();
         let mut sample = Self { lines: Vec::new() };
         while sample.lines.len() < SAMPLE_LINES {
             match lines.next_filled()? {

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::transform::{self, TimeScale};
 use crate::workload::{Draft, Oversized, Workload};
 use crate::zones::Zones;
-use crate::{FORMATS, generate};
+use crate::{FORMATS, bayplan, generate};
 use cluster::units::Instant;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -360,6 +360,10 @@ fn find_in_file(
 fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, TraceError> {
     let mut files = Vec::new();
     for path in entries(folder)? {
+        // What stands beside a task list is no trace of its own.
+        if bayplan::COMPANIONS.contains(&plain_name(&path)) {
+            continue;
+        }
         if !path.is_dir() {
             files.push(path);
         } else if plain_name(&path).ends_with("_events") {

@@ -18,6 +18,8 @@ pub(crate) struct Lines {
     buffer: Vec<u8>,
     line: u64,
     is_gzip: bool,
+    /// Whether a line that is too long is cut, rather than refused.
+    cuts: bool,
 }
 
 impl Lines {
@@ -36,7 +38,12 @@ impl Lines {
         } else {
             Box::new(reader)
         };
-        Ok(Self { path: name, reader, buffer: Vec::new(), line: 0, is_gzip })
+        Ok(Self { path: name, reader, buffer: Vec::new(), line: 0, is_gzip, cuts: false })
+    }
+
+    /// Takes the beginning of a line that is too long, and nothing behind it: for telling formats apart.
+    pub(crate) fn cutting(self) -> Self {
+        Self { cuts: true, ..self }
     }
 
     /// The file as it was opened.
@@ -63,8 +70,15 @@ impl Lines {
             return Ok(None);
         }
         self.line += 1;
+        let mut is_cut =
+            self.buffer.len() as u64 == LINE_BYTES_MAX && !self.buffer.ends_with(b"\n");
+        if is_cut && self.cuts {
+            let whole = self.buffer.utf8_chunks().next().map_or(0, |it| it.valid().len());
+            self.buffer.truncate(whole);
+            self.reader = Box::new(io::empty());
+            is_cut = false;
+        }
         let mut bytes = &self.buffer[..];
-        let is_cut = bytes.len() as u64 == LINE_BYTES_MAX && !bytes.ends_with(b"\n");
         bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         if self.line == 1 {
@@ -170,6 +184,11 @@ pub(crate) struct Cell<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Whether a field stands in quotes.
+    pub(crate) fn is_quoted(&self, cell: Cell<'_>) -> bool {
+        cell.at > 0 && self.text.as_bytes()[cell.at - 1] == b'"'
+    }
+
     /// Splits at commas into `cells`. A field in double quotes may hold commas; a quote within one is
     /// not supported and is left as it stands.
     pub(crate) fn split_commas(&self, cells: &mut Vec<Cell<'a>>) {

@@ -138,6 +138,7 @@ pub(crate) struct Draft {
     pub(crate) told: Vec<(Instant, Event)>,
     definitions: Vec<TaskDefinition>,
     by_demand: IdMap<Demand, u32>,
+    by_whole: IdMap<TaskDefinition, u32>,
     node_names: Names,
     timeline: Vec<(Instant, u32, NodeEvent)>,
 }
@@ -155,6 +156,7 @@ impl Draft {
             told: Vec::new(),
             definitions: Vec::new(),
             by_demand: IdMap::default(),
+            by_whole: IdMap::default(),
             node_names: Names::default(),
             timeline: Vec::new(),
         }
@@ -187,6 +189,16 @@ impl Draft {
         let row =
             self.put(TaskDefinition::single(self.card.units.describe(&demand), demand.clone()));
         self.by_demand.insert(demand, row);
+        row
+    }
+
+    /// The row of a definition that says more than what it asks for, a new one if nobody said all of it yet.
+    pub(crate) fn intern(&mut self, definition: TaskDefinition) -> u32 {
+        if let Some(&row) = self.by_whole.get(&definition) {
+            return row;
+        }
+        let row = self.put(definition.clone());
+        self.by_whole.insert(definition, row);
         row
     }
 

@@ -138,7 +138,7 @@ fn image(at: &At<'_>, image: &model::Image) -> Result<Image, TraceError> {
 }
 
 /// Reads a port such as `80`, `80/tcp` or `53/udp`.
-fn port(text: &str) -> Option<Port> {
+pub(crate) fn port(text: &str) -> Option<Port> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = match protocol {
         "tcp" => Protocol::Tcp,
@@ -181,7 +181,7 @@ fn effect_named(text: &str) -> Option<Effect> {
 }
 
 /// Reads `KEY=VALUE:EFFECT` or `KEY:EFFECT`.
-fn taint_text(text: &str) -> Option<Taint> {
+pub(crate) fn taint_text(text: &str) -> Option<Taint> {
     let (mark, effect) = text.rsplit_once(':')?;
     let (key, value) = mark.split_once('=').unwrap_or((mark, ""));
     let (key, value, effect) = (key.to_owned(), value.to_owned(), effect_named(effect)?);
@@ -189,7 +189,7 @@ fn taint_text(text: &str) -> Option<Taint> {
 }
 
 /// Reads `KEY`, `KEY=VALUE`, either with `:EFFECT` behind it, or `*` for every key.
-fn toleration_text(text: &str) -> Option<Toleration> {
+pub(crate) fn toleration_text(text: &str) -> Option<Toleration> {
     let (mark, effect) = match text.rsplit_once(':') {
         Some((mark, effect)) => (mark, Some(effect_named(effect)?)),
         None => (text, None),

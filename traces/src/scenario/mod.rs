@@ -30,6 +30,10 @@ mod check;
 pub mod model;
 #[cfg(test)]
 mod tests;
+mod write;
+
+pub(crate) use check::{port, taint_text, toleration_text};
+pub(crate) use write::{budgets as budgets_text, definitions as definitions_text};
 
 use crate::card::Card;
 use crate::error::{Place, TraceError};
@@ -47,6 +51,7 @@ use cluster::names::Names;
 use cluster::nodes::{NodeSpec, NodeStatus};
 use cluster::units::{Instant, Span};
 use model::TextOr;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Nodes and tasks of one file, each.
@@ -99,6 +104,26 @@ pub fn schema() -> String {
     serde_json::to_string_pretty(&schema).expect("a schema is JSON")
 }
 
+/// Reads `definitions.json`: definitions by name.
+pub(crate) fn read_definitions(path: &Path) -> Result<Vec<TaskDefinition>, TraceError> {
+    let (name, text) = (path.display().to_string(), text::read_whole(path)?);
+    let document = Document::parse(&name, &text)?;
+    let said: BTreeMap<String, model::Definition> = document.read()?;
+    let mut building = Building::default();
+    building.definitions(&document.root(), &said)?;
+    Ok(building.definitions)
+}
+
+/// Reads `budgets.json`: a list of budgets.
+pub(crate) fn read_budgets(path: &Path) -> Result<Vec<Budget>, TraceError> {
+    let (name, text) = (path.display().to_string(), text::read_whole(path)?);
+    let document = Document::parse(&name, &text)?;
+    let said: Vec<model::Budget> = document.read()?;
+    let mut building = Building::default();
+    building.budgets(&document.root(), &said)?;
+    Ok(building.budgets)
+}
+
 impl Scenario {
     /// Reads a file; gzip is told by its content.
     ///
@@ -119,7 +144,7 @@ impl Scenario {
         let said: model::Document = document.read()?;
         let mut building = Building::default();
         building.nodes(&document.root().key("nodes"), &said.nodes)?;
-        building.definitions(&document.root().key("definitions"), &said)?;
+        building.definitions(&document.root().key("definitions"), &said.definitions)?;
         building.budgets(&document.root().key("budgets"), &said.budgets)?;
         building.all_tasks(&document.root(), &said)?;
         Ok(building.finish(path))
@@ -281,8 +306,12 @@ impl Building {
         Ok(())
     }
 
-    fn definitions(&mut self, at: &At<'_>, said: &model::Document) -> Result<(), TraceError> {
-        for (name, it) in &said.definitions {
+    fn definitions(
+        &mut self,
+        at: &At<'_>,
+        said: &BTreeMap<String, model::Definition>,
+    ) -> Result<(), TraceError> {
+        for (name, it) in said {
             if name.is_empty() {
                 return Err(at.key(name).conflict("is nameless", "a name for every definition"));
             }

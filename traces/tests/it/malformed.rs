@@ -59,6 +59,12 @@ fn bayplan_tasks() {
     tasks("id,arrival_s,withdrawn_s\na,5,4\n", 2, "after the arrival");
     tasks("id,arrival_s\na,\n", 2, "which is not a time");
     tasks("id,arrival_s\n", 0, "holds no tasks");
+    tasks("id,arrival_s,labels\na,0,app\n", 2, "labels such as app=web");
+    tasks("id,arrival_s,labels\na,0,a=1;a=2\n", 2, "each once");
+    tasks("id,arrival_s,tolerations\na,0,gpu:Never\n", 2, "gpu=yes:NoSchedule;spot");
+    tasks("id,arrival_s,cpu_cores,cpu_limit_cores\na,0,2,1\n", 2, "at least the cpu asked for");
+    tasks("id,arrival_s,mem_mib,mem_limit_gib\na,0,2048,1\n", 2, "at least the memory");
+    tasks("id,arrival_s,definition\na,0,web\n", 0, "definitions.json");
 }
 
 #[test]
@@ -82,7 +88,54 @@ fn bayplan_nodes() {
     nodes("name,cpu_cores,event\na,1,\na,,returned\n", 3, "never away");
     nodes("name,cpu_cores,event\na,1,explodes\n", 2, "`draining`");
     nodes("name,cpu_cores,zon\na,1,x\n", 1, "did you mean zone?");
+    nodes("name,cpu_cores,taints\na,1,gpu\n", 2, "gpu=yes:NoSchedule;spot:NoExecute");
+    nodes("name,cpu_cores,images\na,1,nginx\n", 2, "nginx:1.27@180MiB|redis@40MiB");
+    nodes("name,cpu_cores,images\na,1,nginx@4MB\n", 2, "nginx:1.27@180MiB|redis@40MiB");
     nodes("name,cpu_cores,gpus,gpu_model\na,1,3,A|B\n", 2, "one for each device");
+}
+
+#[test]
+fn definitions_beside_a_task_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let text = |error: TraceError| format!("{error}; {}", error.help());
+    put("definitions.json", r#"{"web": {"containers": [{"cpu_milli": 5, "image": "i"}]}}"#);
+    put("tasks.csv", "id,arrival_s,cpu_cores,definition\na,0,,web\nb,0,1,\n");
+    put("budgets.json", r#"[{"name": "b", "available_min": 1}]"#);
+    let workload = read(&path).unwrap();
+    assert_eq!((workload.definitions().len(), workload.budgets().count()), (2, 1));
+    assert_eq!(
+        (&*workload.definitions()[0].name, workload.card.counted("disruption budgets")),
+        ("web", 1)
+    );
+    let source = traces::source::Source::parse(&path).unwrap();
+    assert_eq!(source.files().unwrap().len(), 3, "all of them are digested");
+    put("tasks.csv", "id,arrival_s,cpu_cores,definition\na,0,1,web\n");
+    let error = text(read(&path).unwrap_err());
+    assert!(error.contains(":2:5: ") && error.contains("the definition says it"), "{error}");
+    put("tasks.csv", "id,arrival_s,definition\na,0,webb\n");
+    let error = text(read(&path).unwrap_err());
+    assert!(error.contains(":2:5: ") && error.contains("did you mean web?"), "{error}");
+    put("definitions.json", r#"{"web": {"containers": [{"cpu_mili": 5}]}}"#);
+    let error = text(read(&path).unwrap_err());
+    assert!(error.contains("definitions.json:1:26: ") && error.contains("cpu_milli"), "{error}");
+    put("budgets.json", r#"[{"name": "b"}]"#);
+    put("tasks.csv", "id,arrival_s\na,0\n");
+    let error = text(read(&path).unwrap_err());
+    assert!(error.contains("budgets.json:1:2: ") && error.contains("bounds nothing"), "{error}");
+}
+
+#[test]
+fn a_scenario_of_one_long_line_is_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.json");
+    let node = |it: u32| format!(r#"{{"name": "é{it}", "cpu_cores": 1}}"#);
+    let nodes: Vec<String> = (0..50_000).map(node).collect();
+    let task = r#"{"definition": {"containers": [{}]}}"#;
+    fs::write(&path, format!(r#"{{"nodes": [{}], "tasks": [{task}]}}"#, nodes.join(","))).unwrap();
+    let workload = read(&path.display().to_string()).unwrap();
+    assert_eq!((workload.node_count(), workload.task_count()), (50_000, 1));
 }
 
 #[test]
