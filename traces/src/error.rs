@@ -216,7 +216,7 @@ pub enum TraceError {
         /// Where.
         place: Box<Place>,
         /// The way to it.
-        field: String,
+        field: Box<str>,
         /// What sort of name.
         what: &'static str,
         /// As it stands there.

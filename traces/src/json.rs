@@ -176,7 +176,7 @@ impl<'d> At<'d> {
     pub(crate) fn unknown(&self, what: &'static str, name: &str, known: &Names) -> TraceError {
         TraceError::UnknownName {
             place: self.place(),
-            field: self.field.clone(),
+            field: self.field.as_str().into(),
             what,
             found: name.to_owned(),
             nearest: error::nearest(name, known.iter()),
@@ -258,7 +258,7 @@ impl ReadError {
             Kind::Missing(wanted) => TraceError::MissingField { place, field, wanted },
             Kind::Unknown { what, found, known } => TraceError::UnknownName {
                 place,
-                field,
+                field: field.into(),
                 what,
                 nearest: error::nearest(&found, known.iter().copied()),
                 found,

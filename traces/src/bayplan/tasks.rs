@@ -58,7 +58,7 @@ impl Defined {
         let row = self.names.get(cell.text).map(|it| self.rows[it as usize]);
         row.ok_or_else(|| TraceError::UnknownName {
             place: line.place_of(cell),
-            field: "definition".to_owned(),
+            field: "definition".into(),
             what: "definition",
             found: cell.text.to_owned(),
             nearest: error::nearest(cell.text, self.names.iter()),

@@ -54,7 +54,7 @@ pub fn write(workload: &Workload, folder: &Path, gzip: bool) -> Result<(), Trace
     write_file(folder, "tasks.csv", gzip, |out| write_tasks(workload, &names, out))
 }
 
-/// The names of the files that [`write`] writes.
+/// The names of the files that [`write()`] writes.
 pub fn file_names(workload: &Workload, gzip: bool) -> Vec<String> {
     let names = [
         ("nodes.csv", workload.has_nodes()),

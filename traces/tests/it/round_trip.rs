@@ -191,7 +191,7 @@ prop_compose! {
         if second {
             containers.push(container("two", Demand::default()));
         }
-        TaskDefinition { name, containers, namespace, labels: labels.into_iter().collect(), constraints }
+        TaskDefinition { name, containers, namespace, labels: labels.into_iter().collect(), constraints: Box::new(constraints) }
     }
 }
 
