@@ -46,8 +46,8 @@ impl Parameter {
         name: "tie",
         values: "index|rank|random",
         default: "index",
-        summary: "what decides between equally good nodes: the lowest row, the lowest outside rank, \
-                  or a uniform draw",
+        summary: "what decides between equally good nodes: index is the one that joined first, rank \
+                  the one with the lowest rank in the nodes file, random a uniform draw",
     };
 
     /// `open`: whether nodes that run something come before empty ones.

@@ -49,8 +49,8 @@ pub const CARD: Card = Card {
             name: "then",
             values: "pack|spread|first",
             default: "pack",
-            summary: "between nodes whose domains are equal: the one that has the least left, the most, \
-                      or whatever the tie rule says",
+            summary: "between nodes whose domains hold as many: pack takes the one that has the least left, \
+                      spread the most, first leaves it to the tie rule",
         },
         Parameter::TIE,
     ],

@@ -34,7 +34,8 @@ pub const CARD: Card = Card {
             name: "classes",
             values: "a number from 2 to 64",
             default: "6",
-            summary: "into how many classes tasks fall; the last takes all that are small",
+            summary: "into how many classes tasks fall: in class i are those of more than 1/(i+1) and at most \
+                      1/i of the largest node, in the last all that are smaller",
         },
         Parameter::TIE,
     ],

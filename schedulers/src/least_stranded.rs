@@ -34,9 +34,9 @@ pub const CARD: Card = Card {
     parameters: &[
         Parameter {
             name: "resources",
-            values: "cpu|memory|disk|gpu",
+            values: "one to four of cpu, memory, disk and gpu",
             default: "cpu,memory",
-            summary: "those that count, in a row",
+            summary: "those that count, one after the other: least-stranded:cpu,memory,gpu",
         },
         Parameter {
             name: "of",

@@ -37,7 +37,8 @@ pub const CARD: Card = Card {
     summary: "the node that has to stay the least longer for this task, by estimated lifetimes, then the \
               tightest",
     source: "NILAS in Ling et al., \"LAVA: Lifetime-aware VM allocation\", MLSys 2025",
-    differs: "estimates, right or wrong by a drawn factor, in place of a learned predictor; our levels",
+    differs: "estimates that tasks come with, right or wrong by a drawn factor, in place of a learned \
+              predictor; a task without one is predicted to stay for ever; our levels",
     cost: "one pass over the nodes, and over the tasks of those that changed",
     parameters: &[
         Parameter {

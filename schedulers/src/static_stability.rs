@@ -48,8 +48,8 @@ pub const CARD: Card = Card {
             name: "rule",
             values: "survive|even",
             default: "survive",
-            summary: "the other zones hold all that is held, for each zone lost; or each zone is filled \
-                      to (zones - 1) / zones at most",
+            summary: "a task waits that would break it. survive: whichever zone is lost, the others could hold \
+                      all that is held; even: no zone is filled above (zones - 1) / zones",
         },
         Parameter::TIE,
     ],
