@@ -52,6 +52,14 @@ pub enum InvalidSelector {
     Operator(Operator),
 }
 
+/// A label as a number (FNV-1a). Equal labels have equal marks; different ones may.
+pub fn mark(key: &str, value: &str) -> u64 {
+    let bytes = key.bytes().chain([0xff]).chain(value.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, it| {
+        (hash ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// One condition on one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
@@ -103,6 +111,14 @@ impl Requirement {
         Ok(Self { key, test })
     }
 
+    /// The [mark] of the only label that meets it, if there is but one.
+    fn mark(&self) -> Option<u64> {
+        match &self.test {
+            Test::In(values) if values.len() == 1 => Some(mark(&self.key, &values[0])),
+            _ => None,
+        }
+    }
+
     /// Whether the labels meet it.
     pub fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
@@ -146,6 +162,11 @@ impl Selector {
     /// Selects everything because it requires nothing. [`Selector::NOTHING`] is not empty in this sense.
     pub fn is_empty(&self) -> bool {
         self.requirements.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// The [mark] of a label that everything it selects has, if there is one.
+    pub fn mark(&self) -> Option<u64> {
+        self.requirements.as_ref()?.iter().find_map(Requirement::mark)
     }
 
     /// Whether something with these labels is selected.

@@ -25,6 +25,8 @@ pub struct Node {
     pub images: BTreeMap<String, i64>,
     pods: Vec<Pod>,
     used: Used,
+    /// How many pods have each label, by its [mark](super::labels::mark).
+    marks: BTreeMap<u64, u32>,
     with_affinity: usize,
     with_required_anti_affinity: usize,
 }
@@ -90,9 +92,17 @@ impl Node {
         self.with_required_anti_affinity > 0
     }
 
+    /// Whether some pod may have the label of this [mark](super::labels::mark). If not, none has it.
+    pub fn may_have(&self, mark: u64) -> bool {
+        self.marks.contains_key(&mark)
+    }
+
     /// A pod was placed here, whether it fits or not.
     pub fn add_pod(&mut self, pod: Pod) {
         self.used.add(&pod);
+        for &mark in &pod.shape.marks {
+            *self.marks.entry(mark).or_insert(0) += 1;
+        }
         self.with_affinity += usize::from(has_affinity(&pod));
         self.with_required_anti_affinity += usize::from(has_required_anti_affinity(&pod));
         self.pods.push(pod);
@@ -103,6 +113,13 @@ impl Node {
         let at = self.pods.iter().position(|it| it.id == id)?;
         let pod = self.pods.swap_remove(at);
         self.used.remove(&pod);
+        for mark in &pod.shape.marks {
+            let count = self.marks.get_mut(mark).expect("counted when the pod came");
+            *count -= 1;
+            if *count == 0 {
+                self.marks.remove(mark);
+            }
+        }
         self.with_affinity -= usize::from(has_affinity(&pod));
         self.with_required_anti_affinity -= usize::from(has_required_anti_affinity(&pod));
         Some(pod)
@@ -139,6 +156,7 @@ mod tests {
             containers: vec![Container::default()],
             anti_affinity: PodTerms { required: Ok(vec![term]), ..PodTerms::default() },
             host_ports: vec![port],
+            labels: [("app".to_owned(), "a".to_owned())].into(),
             ..PodSpec::default()
         };
         let shape = Arc::new(PodShape::new(spec));
@@ -146,6 +164,8 @@ mod tests {
             node.add_pod(Pod::new(PodId(id), shape.clone()));
         }
         assert_eq!((node.used().pods, node.used().counted.cpu_milli), (3, 300));
+        let mark = crate::kubernetes::labels::mark;
+        assert!(node.may_have(mark("app", "a")) && !node.may_have(mark("app", "b")));
         assert!(node.has_affinity() && node.has_required_anti_affinity());
         for id in [1, 0, 2] {
             assert!(node.remove_pod(PodId(id)).is_some());

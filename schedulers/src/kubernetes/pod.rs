@@ -1,6 +1,6 @@
 //! Pods: what Kubernetes places. A pod is our task; its containers always share a node.
 
-use super::labels::{InvalidSelector, Labels, Selector};
+use super::labels::{InvalidSelector, Labels, Selector, mark};
 use super::node_terms::NodeAffinity;
 use super::resources::{Absent, Amounts, Requests};
 use super::taints::Toleration;
@@ -203,6 +203,8 @@ pub struct PodShape {
     pub requests: Amounts,
     /// The same with the defaults for absent requests, as scores by what is requested count it.
     pub counted: Amounts,
+    /// [Marks](super::labels::mark) of its labels.
+    pub marks: Vec<u64>,
 }
 
 impl PodShape {
@@ -210,7 +212,8 @@ impl PodShape {
     pub fn new(spec: PodSpec) -> Self {
         let requests = spec.requests(Absent::Nothing);
         let counted = spec.requests(Absent::Default);
-        Self { spec, requests, counted }
+        let marks = spec.labels.iter().map(|(key, value)| mark(key, value)).collect();
+        Self { spec, requests, counted, marks }
     }
 
     /// Why its terms about other pods cannot be parsed, if so.

@@ -19,6 +19,8 @@ pub struct Rule<'a> {
     pub constraint: Cow<'a, SpreadConstraint>,
     /// Its pods; those of the pod's services if the constraint is a default.
     pub selector: Cow<'a, Selector>,
+    /// The mark of a label that all of them have, if there is one: nodes without need no look.
+    mark: Option<u64>,
 }
 
 /// The pod's constraints of one kind, in order; the profile's if it has none of any kind.
@@ -41,7 +43,8 @@ pub fn rules<'a>(
             .map(|it| {
                 let selector = it.selector.as_ref().map_err(Clone::clone)?;
                 let (constraint, selector) = (Cow::Borrowed(it), Cow::Borrowed(selector));
-                Ok(Rule { constraint, selector })
+                let mark = selector.mark();
+                Ok(Rule { constraint, selector, mark })
             })
             .collect();
     }
@@ -51,7 +54,11 @@ pub fn rules<'a>(
     }
     let selector = Selector::labels(&labels);
     let of_kind = profile.spread_defaults.constraints().into_iter();
-    let rule = |it| Rule { constraint: Cow::Owned(it), selector: Cow::Owned(selector.clone()) };
+    let mark = selector.mark();
+    let rule = |it| {
+        let (constraint, selector) = (Cow::Owned(it), Cow::Owned(selector.clone()));
+        Rule { constraint, selector, mark }
+    };
     Ok(of_kind.filter(|it| it.unsatisfiable == kind).map(rule).collect())
 }
 
@@ -87,7 +94,7 @@ impl Rule<'_> {
     /// How many pods of the node count for a pod of this namespace. Pods that are being deleted do not, and
     /// nothing does for a selector that requires nothing. `seen` is this rule's own.
     pub fn count(&self, node: &Node, namespace: &str, seen: &mut PerShape<bool>) -> i64 {
-        if self.selector.is_empty() {
+        if self.selector.is_empty() || self.mark.is_some_and(|it| !node.may_have(it)) {
             return 0;
         }
         let is_meant =
