@@ -91,6 +91,9 @@ impl fmt::Display for Broken {
                 "its {domain} would have {count}, the emptiest has {least}, and {skew_max} is the most \
                  they may differ"
             ),
+            Self::Limit { domain, max: 0 } => {
+                write!(f, "there are tasks that it keeps away from in its {domain}")
+            }
             Self::Limit { domain, max } => write!(f, "its {domain} has the {max} it may have"),
         }
     }

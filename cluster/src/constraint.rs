@@ -6,13 +6,15 @@
 //! [`Company`](crate::company::Company). What is **soft** is for policies whose system knows it.
 //!
 //! Source: Kubernetes v1.35 API, `NodeSelectorRequirement`, `Taint`, `Toleration`, `PodAffinityTerm`,
-//! `TopologySpreadConstraint`, `PodDisruptionBudget`. Differs: [`Test::Matches`] is of ECS and Swarm;
+//! `TopologySpreadConstraint`, `PodDisruptionBudget`. Differs: [`Test::Matches`] is of ECS and Swarm,
+//! [`Test::Misses`] and [`Test::Ordered`] of ECS;
 //! [`Limit`] is of Marathon (`MAX_PER`), SwarmKit (`MaxReplicas`) and ECS (`distinctInstance`); [`Who::Group`] counts
 //! the tasks of one's own service or job without labels.
 
 use crate::units::Bytes;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// What is asked of a value: an attribute of a node, or a label of a task.
@@ -32,6 +34,65 @@ pub enum Test {
     Below(i64),
     /// All of it matches this pattern.
     Matches(Pattern),
+    /// There is one, and not all of it matches this pattern.
+    Misses(Pattern),
+    /// There is one, and it stands in this order to that: as numbers if both are, else as texts; see [`compare`].
+    Ordered(Order, String),
+}
+
+/// A comparison of ordered values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Order {
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+}
+
+impl Order {
+    /// Whether values that compare like this satisfy it.
+    pub fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterEqual => ordering.is_ge(),
+            Self::Less => ordering.is_lt(),
+            Self::LessEqual => ordering.is_le(),
+        }
+    }
+
+    /// The sign.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+        }
+    }
+}
+
+/// Compares values as numbers if both are (of at most 20 digits before and 9 after the point), else as texts.
+pub fn compare(a: &str, b: &str) -> Ordering {
+    match (decimal(a), decimal(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    }
+}
+
+/// A number in thousand-millionths; exact.
+fn decimal(text: &str) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |it| (-1, it));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || whole.len() > 20 || part.len() > 9 {
+        return None;
+    }
+    let (whole, part) = (whole.parse::<i128>().ok()?, format!("{part:0<9}").parse::<i128>().ok()?);
+    Some(sign * (whole * 1_000_000_000 + part))
 }
 
 impl Test {
@@ -46,6 +107,8 @@ impl Test {
             Self::Above(bound) => number().is_some_and(|it| it > *bound),
             Self::Below(bound) => number().is_some_and(|it| it < *bound),
             Self::Matches(pattern) => value.is_some_and(|it| pattern.matches(it)),
+            Self::Misses(pattern) => value.is_some_and(|it| !pattern.matches(it)),
+            Self::Ordered(order, bound) => value.is_some_and(|it| order.holds(compare(it, bound))),
         }
     }
 
@@ -122,13 +185,13 @@ impl PartialEq for Pattern {
 impl Eq for Pattern {}
 
 impl PartialOrd for Pattern {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Pattern {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         self.written.cmp(&other.written)
     }
 }
@@ -167,6 +230,8 @@ impl fmt::Display for Requirement {
             Test::Above(bound) => write!(f, "{name} > {bound}"),
             Test::Below(bound) => write!(f, "{name} < {bound}"),
             Test::Matches(pattern) => write!(f, "{name} =~ {}", pattern.as_str()),
+            Test::Misses(pattern) => write!(f, "{name} !~ {}", pattern.as_str()),
+            Test::Ordered(order, bound) => write!(f, "{name} {} {bound}", order.sign()),
         }
     }
 }
@@ -300,12 +365,12 @@ pub struct Spread {
     pub who: Who,
 }
 
-/// At most so many tasks in one domain, the task itself included.
+/// At most so many tasks in one domain, the task itself included if it is one of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Limit {
     /// The attribute whose values are domains.
     pub domain: String,
-    /// At least 1.
+    /// At least 1 where the task is counted itself. 0 keeps it away from others, and not others from it.
     pub max: u32,
     /// Which tasks are counted.
     pub who: Who,
@@ -377,6 +442,9 @@ pub enum Bound {
     UnavailableMax(u32),
 }
 
+/// The label that holds a task's group where constraints of ECS ask about groups (`task:group`).
+pub const TASK_GROUP: &str = "task:group";
+
 /// The value of a label.
 pub fn label<'a>(labels: &'a [(String, String)], name: &str) -> Option<&'a str> {
     labels.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
@@ -395,6 +463,7 @@ mod tests {
     fn tests_of_values() {
         let list = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let pattern = Test::Matches(Pattern::read("t2\\..*").unwrap());
+        let misses = Test::Misses(Pattern::read("t2\\..*").unwrap());
         for (test, value, want) in [
             (Test::In(list(&["a", "b"])), Some("b"), true),
             (Test::In(list(&["a", "b"])), Some("c"), false),
@@ -415,6 +484,15 @@ mod tests {
             (pattern.clone(), Some("t2.small"), true),
             (pattern.clone(), Some("at2.small"), false),
             (pattern, None, false),
+            (misses.clone(), Some("m4.large"), true),
+            (misses.clone(), Some("t2.small"), false),
+            (misses, None, false),
+            (Test::Ordered(Order::Greater, "9.5".into()), Some("10"), true),
+            (Test::Ordered(Order::Greater, "9.5".into()), Some("9.50"), false),
+            (Test::Ordered(Order::GreaterEqual, "9.5".into()), Some("9.50"), true),
+            (Test::Ordered(Order::Less, "10".into()), Some("9a"), false),
+            (Test::Ordered(Order::LessEqual, "b".into()), Some("a"), true),
+            (Test::Ordered(Order::Less, "1".into()), None, false),
         ] {
             assert_eq!(test.holds(value), want, "{test:?} of {value:?}");
         }

@@ -51,6 +51,18 @@ impl World {
         self.node_of(self.last_task())
     }
 
+    /// As [`World::submit`], of a kind.
+    pub(crate) fn submit_as(
+        &mut self,
+        demand: Demand,
+        group: Option<u32>,
+        kind: TaskKind,
+    ) -> Option<NodeId> {
+        let submission = Submission { kind, ..self.submission(demand, group) };
+        self.step(Event::TaskSubmitted(submission));
+        self.node_of(self.last_task())
+    }
+
     /// Of a task with a definition of its own.
     fn submission(&mut self, demand: Demand, group: Option<u32>) -> Submission {
         let definition = DefinitionId(self.definitions);

@@ -1,4 +1,5 @@
-//! What is hard binds every policy: one small cluster a kind of rule, all policies on each.
+//! What is hard binds every policy: one small cluster a kind of rule, all policies on each. And what is soft, for
+//! the policies whose system has it.
 //!
 //! A task that a rule keeps out of every node waits, and is placed as soon as the rule lets it, though nothing
 //! else changed. Without the rule it would have been placed at once, which each run shows first.
@@ -6,8 +7,8 @@
 use crate::check::demand;
 use crate::policy::Policy;
 use cluster::constraint::{
-    Affinity, Constraints, Effect, Limit, Requirement, Side, Spread, Strength, Taint, Test,
-    Toleration, Who,
+    Affinity, Constraints, Effect, Image, Limit, Preference, Requirement, Side, Spread, Strength,
+    Taint, Test, Toleration, Who,
 };
 use cluster::demand::TaskDefinition;
 use cluster::event::{Action, Event, NodeEvent, OnLoss, Report, Submission, TaskKind};
@@ -15,7 +16,7 @@ use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::manager::Manager;
 use cluster::nodes::{NODE, NodeCapacity, NodeSpec, ZONE};
 use cluster::rules::Rules;
-use cluster::units::{Instant, Span};
+use cluster::units::{Bytes, Instant, Span};
 
 /// A manager that is told things in words, with seconds between them.
 struct Rig {
@@ -65,6 +66,10 @@ impl Rig {
 
     /// `name cores/GiB zone`, and `rack=…` if it has one.
     fn join(&mut self, text: &str, taint: Option<&str>) {
+        self.join_with(text, taint, vec![]);
+    }
+
+    fn join_with(&mut self, text: &str, taint: Option<&str>, images: Vec<Image>) {
         let words: Vec<&str> = text.split(' ').collect();
         let spec = NodeSpec {
             name: words[0].into(),
@@ -83,6 +88,7 @@ impl Rig {
                 })
                 .into_iter()
                 .collect(),
+            images,
             ..NodeSpec::default()
         };
         let node = NodeId(self.manager.state().nodes().len() as u32);
@@ -93,23 +99,16 @@ impl Rig {
     fn task(&mut self, app: &str, constraints: Constraints, node: Option<&str>) -> TaskId {
         let definition = DefinitionId(self.definitions);
         self.definitions += 1;
-        let spec = TaskDefinition {
+        let mut spec = TaskDefinition {
             labels: vec![("app".into(), app.into())],
             constraints: Box::new(constraints),
             ..TaskDefinition::single(app, demand("1/1"))
         };
+        spec.containers[0].image = app.into();
         self.tell(Event::DefinitionPut { definition, spec });
         let task = TaskId(self.tasks);
         self.tasks += 1;
-        let submission = Submission {
-            task,
-            definition,
-            group: Some(GroupId(1)),
-            kind: TaskKind::Job,
-            priority: 0,
-            estimate: Some(Span::from_secs(3600)),
-            on_loss: OnLoss::Restart,
-        };
+        let submission = Self::submission(task, definition);
         self.tell(match node {
             Some(name) => {
                 let node = self.manager.state().nodes().by_name(name).unwrap();
@@ -118,6 +117,18 @@ impl Rig {
             None => Event::TaskSubmitted(submission),
         });
         task
+    }
+
+    fn submission(task: TaskId, definition: DefinitionId) -> Submission {
+        Submission {
+            task,
+            definition,
+            group: Some(GroupId(1)),
+            kind: TaskKind::Job,
+            priority: 0,
+            estimate: Some(Span::from_secs(3600)),
+            on_loss: OnLoss::Restart,
+        }
     }
 
     fn exit(&mut self, task: TaskId) {
@@ -275,4 +286,108 @@ fn taints_keep_away_those_that_do_not_tolerate_them() {
             assert_eq!(rig.at(more), "n1", "{policy}");
         }
     }
+}
+
+/// Where tasks of app `web` go, one after another, under each policy.
+#[track_caller]
+fn go(policies: &[&str], setup: impl Fn(&mut Rig), wish: &Constraints, want: &str) {
+    for policy in policies {
+        let mut rig = Rig::new(&policy.parse().unwrap());
+        setup(&mut rig);
+        let tasks: Vec<TaskId> =
+            want.split(' ').map(|_| rig.task("web", wish.clone(), None)).collect();
+        let got: Vec<&str> = tasks.iter().map(|it| rig.at(*it)).collect();
+        assert_eq!(got.join(" "), want, "{policy} with {wish:?}");
+    }
+}
+
+const SWARM: [&str; 3] = ["swarm-spread", "swarm-binpack", "swarm-random"];
+
+#[test]
+fn soft_expressions_of_swarm_bind_while_a_node_has_room() {
+    let rack = Requirement::one_of("rack", ["1".to_owned()]);
+    let preference = Preference { weight: 1, all: vec![rack] };
+    let wish = Constraints { prefers: vec![preference], ..Constraints::default() };
+    let setup = |rig: &mut Rig| {
+        rig.join("n0 8/8 a", None);
+        rig.join("n1 2/2 a rack=1", None);
+    };
+    go(&SWARM, setup, &wish, "n1 n1 n0");
+    // Emptier, and fuller, than the other.
+    go(&["swarm-spread"], setup, &Constraints::default(), "n0 n0 n0");
+    let with_db = |rig: &mut Rig| {
+        setup(rig);
+        rig.task("db", Constraints::default(), Some("n0"));
+    };
+    let soft = |side, domain: &str| {
+        let strength = Strength::Soft(1);
+        let it = Affinity { side, strength, domain: domain.into(), who: app("db") };
+        Constraints { affinity: vec![it], ..Constraints::default() }
+    };
+    go(&SWARM, with_db, &soft(Side::Near, NODE), "n0 n0 n0 n0 n0 n0 n0 n1");
+    go(&SWARM, with_db, &soft(Side::Apart, NODE), "n1 n1 n0");
+    // Both, or none: that one cannot be had frees the task from the other.
+    let both = Constraints { prefers: wish.prefers.clone(), ..soft(Side::Near, NODE) };
+    go(&["swarm-spread"], with_db, &both, "n0");
+    // Zones are nothing to Swarm.
+    go(&["swarm-binpack"], setup, &soft(Side::Near, ZONE), "n1");
+}
+
+#[test]
+fn images_are_looked_for_if_asked() {
+    let setup = |rig: &mut Rig| {
+        rig.join("n0 8/8 a", None);
+        let image = Image { names: vec!["web".into()], size: Bytes(1) };
+        rig.join_with("n1 2/2 a", None, vec![image]);
+    };
+    let any = Constraints::default();
+    go(&["swarm-spread:images=soft", "swarm-random:images=soft"], setup, &any, "n1 n1 n0");
+    go(&["swarm-spread"], setup, &any, "n0 n0 n0");
+}
+
+#[test]
+fn a_soft_spread_is_a_preference_of_swarmkit() {
+    let soft = |domain: &str, who| Spread {
+        domain: domain.into(),
+        skew_max: 1,
+        domains_min: 0,
+        is_hard: false,
+        who,
+    };
+    let zones = |wish: Vec<Spread>| {
+        let wish = Constraints { spread: wish, ..Constraints::default() };
+        let mut rig = Rig::new(&"swarmkit".parse().unwrap());
+        for node in ["n0 8/8 a", "n1 8/8 a", "n2 8/8 a", "n3 8/8 b rack=1"] {
+            rig.join(node, None);
+        }
+        let tasks: Vec<TaskId> = (0..8).map(|_| rig.task("web", wish.clone(), None)).collect();
+        tasks.iter().filter(|it| rig.at(**it) == "n3").count()
+    };
+    assert_eq!(zones(vec![]), 2, "as many a node");
+    assert_eq!(zones(vec![soft(ZONE, Who::Group)]), 4, "as many a zone");
+    // Spare nodes have no rack either.
+    assert_eq!(zones(vec![soft("rack", Who::Group)]), 4, "nodes without it are one branch");
+    assert_eq!(zones(vec![soft(ZONE, app("web"))]), 2, "labels are not its service");
+}
+
+#[test]
+fn a_limit_of_the_group_is_the_most_replicas_of_swarmkit() {
+    let limit = Limit { domain: NODE.into(), max: 2, who: Who::Group };
+    let rule = Constraints { limits: vec![limit], ..Constraints::default() };
+    let mut rig = Rig::new(&"swarmkit".parse().unwrap());
+    rig.join("n0 8/8 a", None);
+    rig.join("n1 8/8 b", None);
+    let first = rig.task("web", rule, None);
+    let definition = rig.manager.state().task(first).unwrap().definition;
+    // All at once, so that they are one group to it.
+    let tasks: Vec<TaskId> = (10..14).map(TaskId).collect();
+    for &task in &tasks {
+        let submission = Rig::submission(task, definition);
+        let event = Event::TaskSubmitted(submission);
+        rig.manager.handle(rig.now, event, &mut Vec::new());
+    }
+    rig.manager.decide(rig.now, &mut Vec::new());
+    let mut at: Vec<&str> = tasks.iter().chain([&first]).map(|it| rig.at(*it)).collect();
+    at.sort_unstable();
+    assert_eq!(at, ["-", "n0", "n0", "n1", "n1"]);
 }

@@ -8,8 +8,11 @@
 //! | `rack!=a\|b` | it is none of these, or is not there |
 //! | `cores>4`, `cores<4` | it is a whole number above, below |
 //! | `type~t2\..*` | all of it matches the pattern |
+//! | `type!~t2\..*` | it is there, and does not match the pattern |
+//! | `slots>=9.5`, `slots<=9.5` | it is at least, at most that: as numbers if both are, else as texts |
+//! | `slots>>9.5`, `slots<<9.5` | the same without being equal |
 
-use cluster::constraint::{Pattern, Requirement, Test};
+use cluster::constraint::{Order, Pattern, Requirement, Test};
 
 /// Reads a test; `None` if it is none.
 pub fn read(text: &str) -> Option<Requirement> {
@@ -34,9 +37,23 @@ pub fn read(text: &str) -> Option<Requirement> {
             Some(name) => made(name, Test::NotIn(list()?)),
             None => made(name, Test::In(list()?)),
         },
+        ">" | "<" if value.starts_with(['=', '<', '>']) => {
+            let order = match (operator, &value[..1]) {
+                (">", "=") => Order::GreaterEqual,
+                (">", ">") => Order::Greater,
+                ("<", "=") => Order::LessEqual,
+                ("<", "<") => Order::Less,
+                _ => return None,
+            };
+            let bound = value[1..].to_owned();
+            (!bound.is_empty()).then(|| made(name, Test::Ordered(order, bound)))?
+        }
         ">" => made(name, Test::Above(value.parse().ok()?)),
         "<" => made(name, Test::Below(value.parse().ok()?)),
-        _ => made(name, Test::Matches(Pattern::read(value).ok()?)),
+        _ => match name.strip_suffix('!') {
+            Some(name) => made(name, Test::Misses(Pattern::read(value).ok()?)),
+            None => made(name, Test::Matches(Pattern::read(value).ok()?)),
+        },
     }
 }
 
@@ -51,6 +68,15 @@ pub fn print(it: &Requirement) -> String {
         Test::Above(bound) => format!("{name}>{bound}"),
         Test::Below(bound) => format!("{name}<{bound}"),
         Test::Matches(pattern) => format!("{name}~{}", pattern.as_str()),
+        Test::Misses(pattern) => format!("{name}!~{}", pattern.as_str()),
+        Test::Ordered(order, bound) => {
+            let sign = match order {
+                Order::Greater => ">>",
+                Order::Less => "<<",
+                order => order.sign(),
+            };
+            format!("{name}{sign}{bound}")
+        }
     }
 }
 
@@ -69,6 +95,11 @@ mod tests {
             ("cores>4", "cores", Test::Above(4)),
             ("cores<-4", "cores", Test::Below(-4)),
             ("type~t2\\.(a|b)", "type", Test::Matches(Pattern::read("t2\\.(a|b)").unwrap())),
+            ("type!~t2.*", "type", Test::Misses(Pattern::read("t2.*").unwrap())),
+            ("slots>=9.5", "slots", Test::Ordered(Order::GreaterEqual, "9.5".into())),
+            ("slots<=b", "slots", Test::Ordered(Order::LessEqual, "b".into())),
+            ("slots>>9", "slots", Test::Ordered(Order::Greater, "9".into())),
+            ("slots<<=9", "slots", Test::Ordered(Order::Less, "=9".into())),
             ("type~a=b", "type", Test::Matches(Pattern::read("a=b").unwrap())),
         ] {
             let read = read(text).unwrap();

@@ -18,8 +18,10 @@
 //!
 //! Differs where the guide is silent, or says what cannot be copied:
 //!
-//! * Without a chain, zones are balanced first and then nodes, for standalone tasks too: the guide
-//!   documents this for services only.
+//! * Without a chain, zones are balanced first and then nodes. The guide documents this for services only, and
+//!   no default for standalone tasks, which is RunTask. `standalone=random` draws for those (all jobs), `same`, the
+//!   default here, places them by the chain: the jobs of traces were not written as RunTask without a strategy, and
+//!   a draw would say nothing about the strategy that is compared.
 //! * Nodes without the attribute are one bucket of their own.
 //! * In ECS every task has a group, if only its family's. A task that has none here is balanced against
 //!   all tasks of the cluster.
@@ -48,6 +50,7 @@ use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
+use cluster::event::TaskKind;
 use cluster::ids::{AttributeId, NodeId, ZoneId};
 use cluster::nodes::{Nodes, ZONE};
 use cluster::scheduler::Ask;
@@ -59,7 +62,7 @@ pub const CARD: Card = Card {
     name: "ecs",
     summary: "Amazon ECS: spread, binpack and random in a chain; by default zones, then nodes",
     source: "Amazon ECS Developer Guide, task placement strategies",
-    differs: "the default holds for standalone tasks too; a task without a group is balanced against \
+    differs: "jobs are placed by the chain too, unless standalone=random; a task without a group is balanced against \
               all tasks; ties go to the node that joined first",
     cost: "one pass over the nodes and one over those that run the group",
     parameters: &[
@@ -69,6 +72,12 @@ pub const CARD: Card = Card {
                      binpack(cpu), binpack(memory), random",
             default: "spread(attribute:ecs.availability-zone),spread(instanceId)",
             summary: "the chain, the most important first",
+        },
+        Parameter {
+            name: "standalone",
+            values: "same|random",
+            default: "same",
+            summary: "how jobs are placed, which RunTask would start: as services are, or by a uniform draw",
         },
         Parameter::TIE,
         Parameter::OPEN,
@@ -83,6 +92,7 @@ pub const CARD: Card = Card {
 /// If a value is none of those on the [card](CARD).
 pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let chain = arguments.list("strategy", strategy::COUNT_MAX, Step::read)?;
+    let draws_jobs = arguments.word("standalone", &[("same", false), ("random", true)])?;
     let tie = arguments.word("tie", Tie::WORDS)?;
     // What follows `random` has nothing to decide.
     let (chain, tie) = match chain.iter().position(|it| *it == Step::Random) {
@@ -91,12 +101,12 @@ pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     };
     // A type per length, so that keys are no longer than they must be.
     match chain {
-        [] => arguments.per_task(Ecs::new([], tie)),
-        [a] => arguments.per_task(Ecs::new([a], tie)),
-        [a, b] => arguments.per_task(Ecs::new([a, b], tie)),
-        [a, b, c] => arguments.per_task(Ecs::new([a, b, c], tie)),
-        [a, b, c, d] => arguments.per_task(Ecs::new([a, b, c, d], tie)),
-        [a, b, c, d, e, ..] => arguments.per_task(Ecs::new([a, b, c, d, e], tie)),
+        [] => arguments.per_task(Ecs::new([], tie, draws_jobs)),
+        [a] => arguments.per_task(Ecs::new([a], tie, draws_jobs)),
+        [a, b] => arguments.per_task(Ecs::new([a, b], tie, draws_jobs)),
+        [a, b, c] => arguments.per_task(Ecs::new([a, b, c], tie, draws_jobs)),
+        [a, b, c, d] => arguments.per_task(Ecs::new([a, b, c, d], tie, draws_jobs)),
+        [a, b, c, d, e, ..] => arguments.per_task(Ecs::new([a, b, c, d, e], tie, draws_jobs)),
     }
 }
 
@@ -156,6 +166,9 @@ impl fmt::Display for Step {
 pub struct Ecs<const N: usize> {
     chain: [Step; N],
     tie: Tie,
+    draws_jobs: bool,
+    /// Whether the task at hand is drawn for, whatever the chain says.
+    is_drawn: bool,
     /// For the task at hand, tasks of its set per zone, node, and value of each step's attribute.
     in_zones: Vec<u64>,
     on_nodes: Vec<u32>,
@@ -181,6 +194,7 @@ impl ByValue {
 /// A step's count or amount for every node.
 #[derive(Debug, Clone, Copy)]
 enum Column<'a> {
+    Same,
     Zones { counts: &'a [u64], zones: &'a [ZoneId] },
     Tasks(&'a [u32]),
     Values { by_value: &'a ByValue, nodes: &'a Nodes },
@@ -191,6 +205,7 @@ impl Column<'_> {
     #[inline(always)]
     fn of(&self, node: NodeId) -> u64 {
         match self {
+            Self::Same => 0,
             Self::Zones { counts, zones } => counts[zones[node.row()].row()],
             Self::Tasks(tasks) => u64::from(tasks[node.row()]),
             Self::Values { by_value, nodes } => by_value.counts[by_value.bucket(nodes, node)],
@@ -200,10 +215,12 @@ impl Column<'_> {
 }
 
 impl<const N: usize> Ecs<N> {
-    fn new(chain: [&Step; N], tie: Tie) -> Self {
+    fn new(chain: [&Step; N], tie: Tie, draws_jobs: bool) -> Self {
         Self {
             chain: chain.map(Step::clone),
             tie,
+            draws_jobs,
+            is_drawn: false,
             in_zones: Vec::new(),
             on_nodes: Vec::new(),
             by_value: std::array::from_fn(|_| ByValue::default()),
@@ -220,7 +237,8 @@ impl<const N: usize> Rank for Ecs<N> {
     }
 
     fn locality(&self, ask: Ask<'_>) -> Locality {
-        if self.chain.iter().all(|it| matches!(it, Step::Binpack(_) | Step::Random)) {
+        let is_drawn = self.draws_jobs && ask.task.kind == TaskKind::Job;
+        if is_drawn || self.chain.iter().all(|it| matches!(it, Step::Binpack(_) | Step::Random)) {
             Locality::NodeLocal
         } else if ask.task.group.is_some() {
             Locality::GroupLocal
@@ -230,10 +248,14 @@ impl<const N: usize> Rank for Ecs<N> {
     }
 
     fn tie(&self) -> Tie {
-        self.tie
+        if self.is_drawn { Tie::Random } else { self.tie }
     }
 
     fn begin(&mut self, ask: Ask<'_>, state: &State) {
+        self.is_drawn = self.draws_jobs && ask.task.kind == TaskKind::Job;
+        if self.is_drawn {
+            return;
+        }
         let nodes = state.nodes();
         let group = ask.task.group.map(|it| state.group(it));
         for (step, by_value) in self.chain.iter().zip(&mut self.by_value) {
@@ -282,7 +304,8 @@ impl<const N: usize> Rank for Ecs<N> {
     }
 
     fn end(&mut self, ask: Ask<'_>, state: &State) {
-        if !self.on_nodes.is_empty()
+        if !self.is_drawn
+            && !self.on_nodes.is_empty()
             && let Some(group) = ask.task.group.and_then(|it| state.group(it))
         {
             for &(node, _) in group.on_nodes() {
@@ -294,6 +317,7 @@ impl<const N: usize> Rank for Ecs<N> {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> [u64; N] {
         let nodes = state.nodes();
         let columns: [Column<'a>; N] = std::array::from_fn(|at| match &self.chain[at] {
+            _ if self.is_drawn => Column::Same,
             Step::SpreadZone => Column::Zones { counts: &self.in_zones, zones: nodes.zones() },
             Step::SpreadNode => Column::Tasks(match ask.task.group {
                 Some(_) => &self.on_nodes,
@@ -310,7 +334,7 @@ impl<const N: usize> Rank for Ecs<N> {
     }
 
     fn parts(&self, key: [u64; N]) -> Vec<Part> {
-        let steps = self.chain.iter().zip(key);
+        let steps = self.chain.iter().zip(key).filter(|_| !self.is_drawn);
         steps
             .map(|(step, value)| {
                 let part = Part::lowest(step.to_string(), value);
@@ -328,7 +352,11 @@ mod tests {
     use super::instance::{Amounts, Instance, ZONE};
     use super::place::{Request, place};
     use super::strategy;
-    use crate::check::{check, run};
+    use crate::check::{World, check, demand, run};
+    use crate::policy::Policy;
+    use cluster::event::TaskKind;
+    use cluster::nodes::{NodeCapacity, NodeSpec};
+    use cluster::rules::Rules;
     use proptest::prelude::*;
 
     #[test]
@@ -376,6 +404,39 @@ mod tests {
     fn random_leaves_nothing_to_the_rest_of_the_chain() {
         let with_rest = run("ecs:random,binpack(cpu)", "4/4 8/8 6/6 8/8", "1/1 1/1 1/1 1/1");
         assert_eq!(with_rest, run("random", "4/4 8/8 6/6 8/8", "1/1 1/1 1/1 1/1"));
+    }
+
+    #[test]
+    fn standalone_tasks_are_drawn_for_if_asked() {
+        // Tasks of these checks are jobs.
+        let (nodes, tasks) = ("4/4 8/8 6/6 8/8", "1/1:1 1/1:1 1/1 1/1:2");
+        assert_eq!(run("ecs:standalone=random", nodes, tasks), run("random", nodes, tasks));
+        let binpack = "ecs:binpack(memory),standalone=random";
+        assert_eq!(run(binpack, nodes, tasks), run("random", nodes, tasks));
+        assert_ne!(run("ecs", nodes, tasks), run("random", nodes, tasks));
+    }
+
+    #[test]
+    fn services_are_not() {
+        let place = |policy: &str, kind| {
+            let policy: Policy = policy.parse().unwrap();
+            let mut world = World::new(Rules::default(), policy.build(1));
+            for row in 0..4 {
+                world.join(NodeSpec {
+                    name: format!("n{row}"),
+                    capacity: NodeCapacity {
+                        amounts: demand("8/8").amounts,
+                        ..NodeCapacity::default()
+                    },
+                    ..NodeSpec::default()
+                });
+            }
+            (0..8).map(|_| world.submit_as(demand("1/1"), Some(1), kind)).collect::<Vec<_>>()
+        };
+        let (random, plain) = ("ecs:standalone=random", "ecs");
+        let service = TaskKind::Service;
+        assert_eq!(place(random, service), place(plain, service));
+        assert_ne!(place(random, TaskKind::Job), place(plain, TaskKind::Job));
     }
 
     #[test]

@@ -403,7 +403,7 @@ fn spec(task: &Task, state: &State) -> PodSpec {
             Test::Absent => (Operator::DoesNotExist, Vec::new()),
             Test::Above(bound) => (Operator::Gt, vec![bound.to_string()]),
             Test::Below(bound) => (Operator::Lt, vec![bound.to_string()]),
-            Test::Matches(_) => return None,
+            Test::Matches(_) | Test::Misses(_) | Test::Ordered(..) => return None,
         };
         Requirement::new(it.attribute.clone(), operator, values).ok()
     };

@@ -6,29 +6,39 @@
 //! over-commit and a little more; the over-commit of 5 percent counts in the weights only. Of nodes that are
 //! equally good one is drawn.
 //!
+//! What a task would rather have is Swarm's soft expressions: its node preferences (`constraint:`), to be near to or
+//! apart from other tasks on a node (`affinity:`), and with `images=soft` a node that holds its images
+//! (`affinity:image==~`). As there, they bind like hard ones at first, all of them whatever they weigh; if that
+//! leaves no node with room, none counts.
+//!
 //! Differs: CPUs are counted in thousandths, since whole ones would make every fraction a core or nothing; of a
 //! node's the over-commit is still cut to whole cores. Nothing else is different for whole cores. Disk and GPUs
-//! weigh nothing. All nodes are equally healthy, and a container is gone when it ends, not when it is removed.
+//! weigh nothing. Nodes that are out of reach, drained or lost are those without health, all others are equally
+//! healthy; and a container is gone when it ends, not when it is removed.
 //!
 //! Cost: one pass over the nodes; when a task ends, one over those on its node.
 
 mod explain;
 
-use crate::card::Card;
+use crate::card::{Card, Parameter};
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
-use crate::swarm::engine::{OVERCOMMIT_PERCENT, with_overcommit};
+use crate::swarm::engine::{overcommit_percent, with_overcommit};
+use crate::swarm::explain::Recorder;
 use crate::swarm::model::{Container, Node, Request};
 use crate::swarm::strategy::Strategy;
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
+use cluster::constraint::{Side, Strength, Who, all_hold};
 use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, NodeId, TaskId};
-use cluster::scheduler::{BadMemory, Desk, Scheduler};
+use cluster::nodes::NODE;
+use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
+use std::fmt;
 use std::sync::Arc;
 
 /// The page of `swarm-spread`.
@@ -46,9 +56,24 @@ pub const BINPACK: Card = Card {
     summary: "Docker Swarm classic, binpack: the node with the most of its CPU and memory requested, in \
               whole percent",
     source: "classicswarm 3cc018dc, scheduler/strategy",
-    differs: "no node is filled beyond what it offers; thousandths of CPUs; equal nodes are drawn from",
-    cost: "one pass over the nodes",
-    parameters: &[],
+    differs: "no node is filled beyond what it offers; thousandths of CPUs; equal nodes are drawn from; what is \
+              soft over other domains than nodes is not seen, nor are spreads",
+    cost: "one pass over the nodes, and one over their tasks for a task with a soft affinity",
+    parameters: &[
+        Parameter {
+            name: "overcommit",
+            values: "a share above -1 and up to 10, such as 0.05",
+            default: "0.05",
+            summary: "by how much nodes are taken to offer more than they do (swarm.overcommit); in the weights, \
+                      while the ledger binds",
+        },
+        Parameter {
+            name: "images",
+            values: "any|soft",
+            default: "any",
+            summary: "`soft` looks for nodes that hold the task's images first",
+        },
+    ],
     example: "swarm-binpack",
 };
 
@@ -61,31 +86,58 @@ pub const RANDOM: Card = Card {
     ..BINPACK
 };
 
-/// Reads the arguments of `swarm-spread`; there are none.
+/// Reads the arguments of `swarm-spread`.
 ///
 /// # Errors
 ///
-/// Never.
-pub fn spread(_arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
-    Ok(Plan::new(|seed| Box::new(Swarm::new(&SPREAD, Strategy::Spread, seed))))
+/// If a value is none of those on the [card](SPREAD).
+pub fn spread(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    plan(arguments, &SPREAD, Strategy::Spread)
 }
 
-/// Reads the arguments of `swarm-binpack`; there are none.
+/// Reads the arguments of `swarm-binpack`.
 ///
 /// # Errors
 ///
-/// Never.
-pub fn binpack(_arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
-    Ok(Plan::new(|seed| Box::new(Swarm::new(&BINPACK, Strategy::Binpack, seed))))
+/// If a value is none of those on the [card](BINPACK).
+pub fn binpack(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    plan(arguments, &BINPACK, Strategy::Binpack)
 }
 
-/// Reads the arguments of `swarm-random`; there are none.
+/// Reads the arguments of `swarm-random`.
 ///
 /// # Errors
 ///
-/// Never.
-pub fn random(_arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
-    Ok(Plan::new(|seed| Box::new(Swarm::new(&RANDOM, Strategy::Random, seed))))
+/// If a value is none of those on the [card](RANDOM).
+pub fn random(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
+    plan(arguments, &RANDOM, Strategy::Random)
+}
+
+fn plan(
+    arguments: &mut Arguments<'_>,
+    card: &'static Card,
+    strategy: Strategy,
+) -> Result<Plan, PolicyError> {
+    let Overcommit(percent) = arguments.list("overcommit", 1, Overcommit::read)?[0];
+    let seeks_images = arguments.word("images", &[("any", false), ("soft", true)])?;
+    Ok(Plan::new(move |seed| Box::new(Swarm::new(card, strategy, percent, seeks_images, seed))))
+}
+
+/// In percent, as the real option is kept.
+#[derive(Debug, Clone, Copy)]
+struct Overcommit(i64);
+
+impl Overcommit {
+    fn read(text: &str) -> Option<Self> {
+        let share = text.parse::<f64>().ok().filter(|it| *it > -1.0 && *it <= 10.0)?;
+        Some(Self(overcommit_percent(share)))
+    }
+}
+
+impl fmt::Display for Overcommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0 as f64 / 100.0)
+    }
 }
 
 /// The scheduler. Its memory is the random stream.
@@ -93,6 +145,9 @@ pub fn random(_arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
 pub struct Swarm {
     card: &'static Card,
     strategy: Strategy,
+    overcommit_percent: i64,
+    /// Whether nodes that hold the images are looked for first.
+    seeks_images: bool,
     chance: Chance,
     /// `None` until the first decision.
     mirror: Option<Mirror>,
@@ -101,16 +156,24 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    fn new(card: &'static Card, strategy: Strategy, seed: u64) -> Self {
+    fn new(
+        card: &'static Card,
+        strategy: Strategy,
+        overcommit_percent: i64,
+        seeks_images: bool,
+        seed: u64,
+    ) -> Self {
         let chance = Chance::new(seed, Purpose::Scheduler, 0);
-        Self { card, strategy, chance, mirror: None, rows: Vec::new() }
+        let (mirror, rows) = (None, Vec::new());
+        Self { card, strategy, overcommit_percent, seeks_images, chance, mirror, rows }
     }
 }
 
 impl Scheduler for Swarm {
     fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Self { strategy, chance, mirror, rows, .. } = self;
-        let mirror = mirror.get_or_insert_with(|| Mirror::of(desk.state()));
+        let Self { strategy, chance, mirror, rows, seeks_images, .. } = self;
+        let percent = self.overcommit_percent;
+        let mirror = mirror.get_or_insert_with(|| Mirror::of(desk.state(), percent));
         while let Some(task) = desk.head() {
             let (ask, nodes) = (desk.ask(task), desk.state().nodes());
             rows.clear();
@@ -123,7 +186,8 @@ impl Scheduler for Swarm {
                 rows.retain(|row| company.allows(NodeId(*row as u32)).is_ok());
             }
             let request = mirror.request(ask.task.definition, desk.state());
-            strategy.keep_best(&request, &mirror.nodes, rows, &mut ());
+            let soft = Soft::of(ask, *seeks_images, desk.state());
+            keep_best(*strategy, soft.as_ref(), &request, &mirror.nodes, rows, &mut ());
             let row = match rows[..] {
                 // The strategy takes none, or rules about other tasks allow none.
                 [] => {
@@ -167,9 +231,89 @@ impl Scheduler for Swarm {
     }
 }
 
+/// Cuts `rows` down to the best of those that are all that the task wishes, or, if none of them has room, of all.
+fn keep_best(
+    strategy: Strategy,
+    soft: Option<&Soft<'_>>,
+    request: &Request,
+    nodes: &[Node],
+    rows: &mut Vec<usize>,
+    recorder: &mut impl Recorder,
+) {
+    if let Some(soft) = soft {
+        let kept = rows.iter().copied().filter(|it| soft.keeps(NodeId(*it as u32)));
+        let mut kept: Vec<usize> = kept.collect();
+        strategy.keep_best(request, nodes, &mut kept, recorder);
+        if !kept.is_empty() {
+            *rows = kept;
+            return;
+        }
+    }
+    strategy.keep_best(request, nodes, rows, recorder);
+}
+
+/// What a task would rather have.
+struct Soft<'a> {
+    ask: Ask<'a>,
+    state: &'a State,
+    seeks_images: bool,
+}
+
+impl<'a> Soft<'a> {
+    /// `None` if it has no wish.
+    fn of(ask: Ask<'a>, seeks_images: bool, state: &'a State) -> Option<Self> {
+        let wished = &state.definition(ask.task.definition).constraints;
+        let is_soft = |it: Strength| matches!(it, Strength::Soft(_));
+        let has_any = seeks_images
+            || !wished.prefers.is_empty()
+            || wished.affinity.iter().any(|it| it.domain == NODE && is_soft(it.strength));
+        has_any.then_some(Self { ask, state, seeks_images })
+    }
+
+    /// Whether the node is all that the task wishes.
+    fn keeps(&self, node: NodeId) -> bool {
+        let Self { ask, state, .. } = self;
+        let nodes = state.nodes();
+        let own = state.definition(ask.task.definition);
+        let prefers = own.constraints.prefers.iter().flat_map(|it| &it.all);
+        let is_preferred =
+            prefers.into_iter().all(|it| it.test.holds(nodes.text(node, &it.attribute)));
+        let affinity = own.constraints.affinity.iter();
+        let mut affinity =
+            affinity.filter(|it| it.domain == NODE && matches!(it.strength, Strength::Soft(_)));
+        let has = |name: &String| nodes.images(node).iter().any(|it| it.names.contains(name));
+        let mut images = own.containers.iter().map(|it| &it.image).filter(|it| !it.is_empty());
+        is_preferred
+            && affinity.all(|it| self.is_there(&it.who, node) == (it.side == Side::Near))
+            && (!self.seeks_images || images.all(has))
+    }
+
+    /// Whether one of these tasks is on the node.
+    fn is_there(&self, who: &Who, node: NodeId) -> bool {
+        let Self { ask, state, .. } = self;
+        let own = state.definition(ask.task.definition);
+        match who {
+            Who::Group => {
+                ask.task.group.and_then(|it| state.group(it)).is_some_and(|it| it.on_node(node) > 0)
+            }
+            Who::Labels { all, namespaces } => {
+                let tasks = state.tasks_on(node).iter().filter_map(|it| state.task(*it));
+                tasks.map(|it| state.definition(it.definition)).any(|other| {
+                    let is_known = match namespaces.is_empty() {
+                        true => own.namespace == other.namespace,
+                        false => namespaces.contains(&other.namespace),
+                    };
+                    is_known && all_hold(all, &other.labels)
+                })
+            }
+        }
+    }
+}
+
 /// The nodes as the strategy sees them.
 #[derive(Debug, Default)]
 struct Mirror {
+    overcommit_percent: i64,
     /// By [`NodeId::row`].
     nodes: Vec<Node>,
     /// The row of each placed task.
@@ -178,8 +322,8 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn of(state: &State) -> Self {
-        let mut mirror = Self::default();
+    fn of(state: &State, overcommit_percent: i64) -> Self {
+        let mut mirror = Self { overcommit_percent, ..Self::default() };
         for node in state.nodes().ids() {
             mirror.offer(node, state);
             for &id in state.tasks_on(node) {
@@ -219,9 +363,9 @@ impl Mirror {
         }
         let capacity = Resource::SCALARS.map(|it| state.nodes().capacity(it)[row]);
         let (cpu, memory) = amounts(capacity);
-        let cores = with_overcommit(cpu / 1000, OVERCOMMIT_PERCENT);
+        let cores = with_overcommit(cpu / 1000, self.overcommit_percent);
         self.nodes[row].total_cpus = cores * 1000 + cpu % 1000;
-        self.nodes[row].total_memory_bytes = with_overcommit(memory, OVERCOMMIT_PERCENT);
+        self.nodes[row].total_memory_bytes = with_overcommit(memory, self.overcommit_percent);
     }
 
     fn seat(&mut self, task: TaskId, node: NodeId, request: Arc<Request>) {
@@ -248,6 +392,7 @@ fn amounts([cpu, memory, _disk]: [u64; 3]) -> (i64, i64) {
 mod tests {
     use super::*;
     use crate::check::check;
+    use crate::policy::Policy;
     use crate::swarm::stories::{Checked, Story, steps};
     use proptest::proptest;
 
@@ -264,7 +409,7 @@ mod tests {
 
     fn compare(scheduler: &Swarm, state: &State) {
         if let Some(mirror) = &scheduler.mirror {
-            let anew = Mirror::of(state);
+            let anew = Mirror::of(state, mirror.overcommit_percent);
             assert_eq!(shown(mirror), shown(&anew));
             assert_eq!(mirror.seats.len(), anew.seats.len());
         }
@@ -274,7 +419,7 @@ mod tests {
         #[test]
         fn the_mirror_is_that_of_the_state(steps in steps()) {
             for strategy in [Strategy::Spread, Strategy::Binpack, Strategy::Random] {
-                let inner = Swarm::new(&SPREAD, strategy, 1);
+                let inner = Swarm::new(&SPREAD, strategy, 5, false, 1);
                 let mut story = Story::new(Box::new(Checked { inner, compare }));
                 story.join([4000, 1 << 33, 1 << 33]);
                 steps.iter().for_each(|it| story.step(*it));
@@ -292,6 +437,18 @@ mod tests {
     #[test]
     fn fractions_of_a_core_weigh_what_they_are() {
         check("swarm-spread", "2/9 1/9", "0.5/0 0.4/0 0.5/0", "n0 n1 n0");
+    }
+
+    #[test]
+    fn over_commit_changes_the_weights() {
+        // Of 20 and 40 cores 1 and 2 are 5 percent; of 21 and 42, 4 and 4.
+        check("swarm-spread", "20/10 21/10", "1/1 1/1", "n1 n0");
+        check("swarm-binpack:overcommit=0", "10/10 20/10", "5/1 5/1 1/1", "n0 n0 n1");
+        check("swarm-spread:overcommit=-0.5", "10/10", "5/5 1/1", "n0 -");
+        let written = |text: &str| text.parse::<Policy>().map(|it| it.to_string());
+        assert_eq!(written("swarm-spread:overcommit=0.050").unwrap(), "swarm-spread");
+        assert_eq!(written("swarm-spread:0.2").unwrap(), "swarm-spread:overcommit=0.2");
+        assert!(written("swarm-spread:overcommit=-1").is_err());
     }
 
     #[test]

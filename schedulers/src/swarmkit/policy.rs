@@ -5,9 +5,12 @@
 //! or host ports, and those without a group, one at a time. What the profile looks at (CPU, memory, and disk
 //! as a generic resource) is mirrored; the rest of [`Nodes::fits`](cluster::nodes::Nodes::fits) is told to it as nodes that are down.
 //!
+//! A soft spread of a task's own group is a placement preference: a level of the spread tree over that attribute.
+//! A limit of the group on one node is its maximum of replicas. All other rules about other tasks are told as nodes
+//! that are down, to one task at a time.
+//!
 //! Differs: tasks of a group that others stand between in the queue are placed apart; nodes take no part in it
-//! by labels, platforms or plugins, whose place is taken by required attributes; nothing is spread over
-//! labels; a node that holds more than it has counts as full rather than below zero.
+//! by platforms or plugins, whose place is taken by required attributes; a node that holds more than it has counts as full rather than below zero.
 //!
 //! Cost: a few passes over the nodes for a task or a group, and as many draws as there are nodes.
 
@@ -18,14 +21,16 @@ use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
 use crate::swarmkit::failures::WINDOW_US;
 use crate::swarmkit::group::schedule;
-use crate::swarmkit::model::{Node, Resources, Service, Spec, State as Known};
+use crate::swarmkit::model::{Node, Resources, Service, Spec, Spread, State as Known};
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
+use cluster::constraint::{Constraints, Limit, Strength, Who};
 use cluster::demand::Resource;
 use cluster::event::{Change, Ending, Facts};
 use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use cluster::nodes::NODE;
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
 use serde::{Deserialize, Serialize};
@@ -37,8 +42,9 @@ pub const CARD: Card = Card {
     summary: "Docker's SwarmKit: the fewest tasks of the service, then the fewest tasks; five failures \
               keep a node last",
     source: "swarmkit 3e72cb64, manager/scheduler",
-    differs: "no labels, platforms, plugins or preferences; a group is placed together only while no \
-              other task stands between; what fits is the ledger's word",
+    differs: "no platforms or plugins; preferences are soft spreads of the task's own group, and other soft wishes \
+              are not seen; a group is placed together only while no other task stands between; what fits is the \
+              ledger's word",
     cost: "a few passes over the nodes a task or group, and a draw a node",
     parameters: &[],
     example: "swarmkit",
@@ -208,6 +214,8 @@ struct Mirror {
     seats: IdMap<TaskId, Seat>,
     /// Of tasks that have a seat.
     specs: IdMap<(Service, u64), Arc<Spec>>,
+    /// Attributes that are labels of the nodes, since something is spread over them.
+    labels: Vec<String>,
 }
 
 /// How much room there is for a task.
@@ -281,6 +289,9 @@ impl Mirror {
             *disk += offered.generic[DISK] - before.generic[DISK];
         }
         *before = offered;
+        for name in &self.labels {
+            label(&mut self.nodes[row], node, name, state);
+        }
     }
 
     fn seat(
@@ -307,9 +318,31 @@ impl Mirror {
         let spec = self.specs.get_or_insert_with((service, version), || {
             let mut reservations = resources(state.shape(state.shape_of(definition)).amounts);
             reservations.generic.retain(|_, it| *it > 0);
-            Arc::new(Spec { service, version, reservations, ..Spec::default() })
+            let asked = &state.definition(definition).constraints;
+            let soft = asked.spread.iter().filter(|it| !it.is_hard && it.who == Who::Group);
+            let spread = soft.map(|it| Spread::NodeLabel(it.domain.clone())).collect();
+            let max_replicas = group.and_then(|_| replicas_max(asked)).map_or(0, u64::from);
+            Arc::new(Spec {
+                service,
+                version,
+                reservations,
+                spread,
+                max_replicas,
+                ..Spec::default()
+            })
         });
-        Arc::clone(spec)
+        let spec = Arc::clone(spec);
+        for it in &spec.spread {
+            if let Spread::NodeLabel(name) = it
+                && !self.labels.contains(name)
+            {
+                for (row, node) in self.nodes.iter_mut().enumerate() {
+                    label(node, NodeId(row as u32), name, state);
+                }
+                self.labels.push(name.clone());
+            }
+        }
+        spec
     }
 
     /// Forgets a spec, held by the caller once, if no task has it.
@@ -323,6 +356,10 @@ impl Mirror {
     fn mark(&mut self, ask: Ask<'_>, state: &State) -> Room {
         let nodes = state.nodes();
         let company = Company::of(state, ask.task);
+        let asked = &state.definition(ask.task.definition).constraints;
+        // The profile minds it itself while it places a group.
+        let group = ask.task.group.filter(|_| is_limit_alone(asked));
+        let replicas_max = group.and_then(|_| replicas_max(asked)).unwrap_or(u32::MAX);
         let (mut room, mut is_kept) = (0usize, false);
         for (row, node) in self.nodes.iter_mut().enumerate() {
             let id = NodeId(row as u32);
@@ -335,14 +372,18 @@ impl Mirror {
                 let times = Resource::SCALARS
                     .into_iter()
                     .filter_map(|it| nodes.free(it)[row].checked_div(ask.shape.amounts[it.row()]));
-                room = room.saturating_add(times.min().unwrap_or(u64::MAX) as usize);
+                let there = group.and_then(|it| state.group(it)).map_or(0, |it| it.on_node(id));
+                let times = times.min().unwrap_or(u64::MAX) as usize;
+                room = room.saturating_add(times.min((replicas_max - there) as usize));
             }
         }
         match room {
             0 if is_kept => Room::Kept,
             0 => Room::None,
             // The first changes what the rules about other tasks say of the second.
-            _ if company.is_some() => Room::Fits(1),
+            _ if company.is_some() && (group.is_none() || !state.keeping_apart().is_empty()) => {
+                Room::Fits(1)
+            }
             _ => Room::Fits(room),
         }
     }
@@ -378,6 +419,30 @@ impl Mirror {
             }
         }
         placed
+    }
+}
+
+/// The most tasks of its group that it allows on a node.
+fn replicas_max(asked: &Constraints) -> Option<u32> {
+    let limits = asked.limits.iter().filter(|it| is_of_replicas(it));
+    limits.map(|it| it.max).filter(|it| *it > 0).min()
+}
+
+fn is_of_replicas(it: &Limit) -> bool {
+    it.domain == NODE && it.who == Who::Group
+}
+
+/// Whether the task's own rules about other tasks are such limits only.
+fn is_limit_alone(asked: &Constraints) -> bool {
+    asked.limits.iter().all(is_of_replicas)
+        && asked.affinity.iter().all(|it| it.strength != Strength::Hard)
+        && asked.spread.iter().all(|it| !it.is_hard)
+}
+
+/// Gives a node that attribute as a label; a missing one stays missing.
+fn label(node: &mut Node, id: NodeId, name: &str, state: &State) {
+    if let Some(value) = state.nodes().text(id, name) {
+        node.labels.insert(name.to_owned(), value.to_owned());
     }
 }
 

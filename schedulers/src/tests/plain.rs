@@ -5,9 +5,11 @@
 use super::research;
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
+use cluster::constraint::{Affinity, Side, Strength, Who, all_hold};
 use cluster::demand::Resource;
+use cluster::event::TaskKind;
 use cluster::ids::{NodeId, TaskId};
-use cluster::nodes::NodeStatus;
+use cluster::nodes::{NODE, NodeStatus};
 use cluster::scheduler::{Ask, Desk, Scheduler};
 use cluster::state::State;
 use cluster::units::GpuMilli;
@@ -19,6 +21,8 @@ pub(super) struct Plain {
     score: Score,
     admits: Admits,
     tie: String,
+    /// Jobs go anywhere.
+    draws_jobs: bool,
     open_first: bool,
     chance: Chance,
     /// Where tasks were placed, in order.
@@ -72,7 +76,8 @@ impl Scheduler for Plain {
             let best = fitting.iter().map(score).min();
             let mut tied: Vec<NodeId> =
                 fitting.into_iter().filter(|it| Some(score(it)) == best).collect();
-            match self.tie.as_str() {
+            let is_drawn = self.draws_jobs && ask.task.kind == TaskKind::Job;
+            match if is_drawn { "random" } else { &self.tie } {
                 "rank" => tied.sort_by_key(|it| nodes.ranks()[it.row()]),
                 "random" if tied.len() > 1 => {
                     let drawn = self.chance.below(tied.len() as u64) as usize;
@@ -155,7 +160,9 @@ impl Plain {
                     let at = chain.iter().position(|it| it == "random").unwrap();
                     chain.truncate(at);
                 }
-                Box::new(move |_, ask, node, state| {
+                Box::new(move |this, ask, node, state| {
+                    let is_drawn = this.draws_jobs && ask.task.kind == TaskKind::Job;
+                    let chain = if is_drawn { &[][..] } else { &chain };
                     chain.iter().map(|it| ecs_step(it, ask, node, state)).collect()
                 })
             }
@@ -176,7 +183,7 @@ impl Plain {
             "gpu-clustering" => Box::new(|_, ask, node, state| vec![-clustering(ask, node, state)]),
             "swarm-random" => {
                 "random".clone_into(&mut tie);
-                Box::new(|_, _, _, _| vec![])
+                Box::new(|_, ask, node, state| vec![unmet(ask, node, state)])
             }
             "swarm-spread" | "swarm-binpack" => {
                 "random".clone_into(&mut tie);
@@ -192,7 +199,8 @@ impl Plain {
                         if asked == 0 { 100 } else { all / i128::from(offered + more) }
                     };
                     let sum = percent(Resource::Cpu) + percent(Resource::Memory);
-                    vec![sign * sum, sign * state.tasks_on(node).len() as i128]
+                    let tasks = state.tasks_on(node).len() as i128;
+                    vec![unmet(ask, node, state), sign * sum, sign * tasks]
                 })
             }
             "power-of-d" if arguments.after("d") == Some("50") => {
@@ -222,10 +230,36 @@ impl Plain {
             "static-stability" => research::stays_stable(first == Some("even")),
             _ => Box::new(|_, _, _| true),
         };
+        let draws_jobs = arguments.after("standalone") == Some("random");
         let open_first = arguments.after("open") == Some("first");
         let chance = Chance::new(seed, Purpose::Scheduler, 0);
-        Some(Self { score, admits, tie, open_first, chance, placed: Vec::new(), seed })
+        Some(Self { score, admits, tie, draws_jobs, open_first, chance, placed: Vec::new(), seed })
     }
+}
+
+/// Whether a soft affinity of the task is not met on the node: 1 if so.
+fn unmet(ask: Ask<'_>, node: NodeId, state: &State) -> i128 {
+    let own = state.definition(ask.task.definition);
+    let wishes = own.constraints.affinity.iter();
+    let mut wishes =
+        wishes.filter(|it| matches!(it.strength, Strength::Soft(_)) && it.domain == NODE);
+    let is_meant = |it: &Affinity, other: TaskId| {
+        let other = state.task(other).unwrap();
+        match &it.who {
+            Who::Group => ask.task.group.is_some() && ask.task.group == other.group,
+            Who::Labels { all, namespaces } => {
+                let other = state.definition(other.definition);
+                let own = std::slice::from_ref(&own.namespace);
+                let namespaces = if namespaces.is_empty() { own } else { namespaces };
+                namespaces.contains(&other.namespace) && all_hold(all, &other.labels)
+            }
+        }
+    };
+    let is_kept = wishes.all(|it| {
+        let is_there = state.tasks_on(node).iter().any(|other| is_meant(it, *other));
+        is_there == (it.side == Side::Near)
+    });
+    i128::from(!is_kept)
 }
 
 pub(super) fn free(state: &State, resource: Resource, node: NodeId) -> i128 {

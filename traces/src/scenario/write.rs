@@ -197,6 +197,8 @@ fn test(it: &Requirement) -> TextOr<model::Test> {
         Test::Above(bound) => full.above = Some(*bound),
         Test::Below(bound) => full.below = Some(*bound),
         Test::Matches(pattern) => full.matches = Some(pattern.as_str().to_owned()),
+        // These have the short form only.
+        Test::Misses(_) | Test::Ordered(..) => return TextOr::Text(text),
     }
     TextOr::Full(full)
 }

@@ -16,10 +16,11 @@ pub mod parse;
 pub mod pattern;
 pub mod syntax;
 pub mod version;
+pub mod vocabulary;
 
 use crate::ecs::instance::Instance;
+use cluster::constraint::compare;
 use parse::QueryError;
-use std::cmp::Ordering;
 use std::fmt;
 use syntax::{Node, Subject, Test, TextTest};
 
@@ -95,30 +96,11 @@ fn is_text<'v>(mut values: impl Iterator<Item = &'v str>, want: &TextTest) -> bo
     }
 }
 
-/// As numbers if both are, else as texts.
-fn compare(a: &str, b: &str) -> Ordering {
-    match (decimal(a), decimal(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => a.cmp(b),
-    }
-}
-
-/// A number as sign, and digits before and after the point, in thousand-millionths; exact.
-fn decimal(text: &str) -> Option<i128> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |it| (-1, it));
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
-    if !is_number(whole) || !is_number(part) || whole.len() > 20 || part.len() > 9 {
-        return None;
-    }
-    let (whole, part) = (whole.parse::<i128>().ok()?, format!("{part:0<9}").parse::<i128>().ok()?);
-    Some(sign * (whole * 1_000_000_000 + part))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use moment::Moment;
+    use std::cmp::Ordering;
     use version::Version;
 
     /// Four instances: `a` with all there is, `b` without a value, `c` disconnected and bare, `d` busy.

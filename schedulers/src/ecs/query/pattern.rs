@@ -45,6 +45,15 @@ impl Pattern {
         self.whole.is_match(text.as_bytes())
     }
 
+    /// The same as the crate `regex` writes it, to be matched against the whole of a text; alike on ASCII.
+    ///
+    /// # Panics
+    ///
+    /// Never: it was read once already.
+    pub fn translated(&self) -> String {
+        translate(&self.written).expect("it was read")
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.written

@@ -1,6 +1,6 @@
 //! What the strategy says of every node.
 
-use super::{Mirror, Swarm};
+use super::{Mirror, Soft, Swarm, keep_best};
 use crate::rank::best_fit_devices;
 use crate::swarm::explain::Recorder;
 use crate::swarm::strategy::{NoRoom, Strategy, Weight};
@@ -52,14 +52,16 @@ impl Swarm {
     pub(super) fn explained(&mut self, question: Question<'_>) -> Explanation {
         let Question { ask, state, .. } = question;
         let nodes = state.nodes();
-        let mirror = self.mirror.get_or_insert_with(|| Mirror::of(state));
+        let percent = self.overcommit_percent;
+        let mirror = self.mirror.get_or_insert_with(|| Mirror::of(state, percent));
         let fits_nowhere = !nodes.ids().any(|it| nodes.fits(ask.shape, it));
         let objections = Objections::new(state, ask);
         let mut rows: Vec<usize> =
             nodes.ids().filter(|&it| objections.to(it).is_empty()).map(NodeId::row).collect();
         let request = mirror.request(ask.task.definition, state);
         let mut said = Said::default();
-        self.strategy.keep_best(&request, &mirror.nodes, &mut rows, &mut said);
+        let soft = Soft::of(ask, self.seeks_images, state);
+        keep_best(self.strategy, soft.as_ref(), &request, &mirror.nodes, &mut rows, &mut said);
 
         let mut explanation = Explanation::new(&question, TieRule::Draw);
         let wins = match self.strategy {
@@ -72,7 +74,13 @@ impl Swarm {
         }
         for node in nodes.ids() {
             let verdict = said.0.remove(&node.row());
-            let verdict = verdict.unwrap_or_else(|| Verdict::Rejected(objections.to(node)));
+            let verdict = verdict.unwrap_or_else(|| match objections.to(node) {
+                none if none.is_empty() => Verdict::Rejected(vec![Rejection::new(
+                    "soft expressions",
+                    "it is not all that the task would rather have, and others are",
+                )]),
+                some => Verdict::Rejected(some),
+            });
             explanation.say(nodes, node, verdict);
         }
         explanation.tie_between(nodes, rows.iter().map(|&row| NodeId(row as u32)));
