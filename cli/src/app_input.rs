@@ -4,13 +4,15 @@ use crate::error::{Failure, did_you_mean, io};
 use crate::live_error;
 use crate::plan::{Cluster, Plan};
 use cluster::arrival::{Arrival, TaskArrival, What};
+use cluster::constraint::Constraints;
 use cluster::event::{Event, NodeEvent, NodeReport, OnLoss, Submission, TaskKind};
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::nodes::{NodeSpec, Overcommit};
 use cluster::units::{Instant, Span};
-use runtime::app::{App, NodeWish};
+use runtime::app::{App, NodeWish, QueryProblem};
 use runtime::engine::HostInfo;
 use runtime::hosts;
+use schedulers::ecs::query::vocabulary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use traces::Workload;
@@ -46,7 +48,7 @@ pub fn read(plan: &Plan, overcommit: Overcommit) -> Result<(Workload, AppInput),
         texts.push((text, path.display().to_string()));
     }
     let files: Vec<(&str, &str)> = texts.iter().map(|it| (&*it.0, &*it.1)).collect();
-    let app = App::read_all(&files).map_err(|it| live_error::app(&it, &files))?;
+    let app = App::read_all(&files, &member_of).map_err(|it| live_error::app(&it, &files))?;
     let brought = app.arrivals();
     let mut warnings: Vec<String> = app.warnings.iter().map(ToString::to_string).collect();
     let Some(cluster) = &plan.cluster else {
@@ -106,6 +108,20 @@ pub fn read(plan: &Plan, overcommit: Overcommit) -> Result<(Workload, AppInput),
     arrivals.sort_by_key(|it| it.at);
     let groups = brought.groups;
     Ok((workload, AppInput { arrivals, groups, service_lifetimes, warnings }))
+}
+
+/// Placement constraints of app files speak the language of ECS.
+///
+/// # Errors
+///
+/// The first thing that cannot be read, or kept by every policy.
+pub fn member_of(expressions: &[&str], group: &str) -> Result<Constraints, QueryProblem> {
+    vocabulary::constraints(expressions, group).map_err(|it| QueryProblem {
+        expression: it.expression,
+        column: it.column,
+        why: it.fault.to_string(),
+        help: it.fault.help().to_owned(),
+    })
 }
 
 /// A workload of definitions and tasks with the nodes of a cluster.

@@ -13,12 +13,15 @@
 //! reserved_ports = [22]
 //! capacity = { cpu = 4, memory = "8GiB", disk = "100GiB", gpus = ["T4"] }
 //! reserve = { cpu = 0.5 }
+//! taints = ["gpu=yes:NoSchedule"]  # KEY:EFFECT or KEY=VALUE:EFFECT, as Kubernetes writes them
+//! images = { "shop/web:1" = "200MiB" } # said to be there, for policies that look for images
 //! ```
 //!
 //! Only name and address are required. What a host's capacity leaves out is what Docker reports; the
 //! reserve is then taken off. Docker reports neither disk nor GPUs, so undeclared they are none.
 
 use crate::engine::HostInfo;
+use cluster::constraint::{Effect, Image, Taint};
 use cluster::demand::{Amounts, Port, Protocol, Resource};
 use cluster::nodes::{NO_ZONE, NodeCapacity, NodeSpec, ZONE};
 use cluster::units::{Bytes, MilliCpu};
@@ -301,6 +304,10 @@ pub struct Host {
     pub reserve: Reserve,
     /// TCP ports that tasks may not publish, besides the one that Docker listens on.
     pub reserved_ports: Vec<u16>,
+    /// What keeps tasks away that do not tolerate it.
+    pub taints: Vec<Taint>,
+    /// Images that are said to be there, with their sizes.
+    pub images: BTreeMap<String, Bytes>,
 }
 
 /// Something odd about a host that does not stop it from being used.
@@ -409,6 +416,12 @@ impl Host {
                 .map(|number| Port { protocol: Protocol::Tcp, number })
                 .collect(),
             attributes: attributes.into_iter().collect(),
+            taints: self.taints.clone(),
+            images: self
+                .images
+                .iter()
+                .map(|(name, &size)| Image { names: vec![name.clone()], size })
+                .collect(),
             ..NodeSpec::default()
         };
         (spec, warnings)
@@ -447,6 +460,18 @@ pub fn write(hosts: &[Host]) -> String {
         }
         if !host.reserved_ports.is_empty() {
             line("reserved_ports", format!("{:?}", host.reserved_ports));
+        }
+        if !host.taints.is_empty() {
+            let taints: Vec<String> =
+                host.taints.iter().map(|it| quoted(&it.to_string())).collect();
+            line("taints", format!("[{}]", taints.join(", ")));
+        }
+        if !host.images.is_empty() {
+            let images = host.images.iter();
+            let images: Vec<String> = images
+                .map(|(name, size)| format!("{} = \"{}\"", quoted(name), amount(*size)))
+                .collect();
+            line("images", format!("{{ {} }}", images.join(", ")));
         }
         let Capacity { cpu, memory, disk, gpus } = &host.capacity;
         let mut parts = Vec::new();
@@ -526,6 +551,16 @@ fn parse_amount(text: &str) -> Option<Bytes> {
     number.parse::<u64>().ok()?.checked_mul(*size).map(Bytes)
 }
 
+/// Reads `key:NoSchedule`, `key=value:PreferNoSchedule`.
+fn parse_taint(text: &str) -> Option<Taint> {
+    let (what, effect) = text.rsplit_once(':')?;
+    let effects = [Effect::NoSchedule, Effect::PreferNoSchedule, Effect::NoExecute];
+    let effect = effects.into_iter().find(|it| it.to_string() == effect)?;
+    let (key, value) = what.split_once('=').unwrap_or((what, ""));
+    let taint = Taint { key: key.to_owned(), value: value.to_owned(), effect };
+    (!key.is_empty()).then_some(taint)
+}
+
 /// Reads cores to the thousandth, exactly: from the digits, not through a float.
 fn parse_cores(text: &str) -> Option<MilliCpu> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -538,12 +573,24 @@ fn parse_cores(text: &str) -> Option<MilliCpu> {
 }
 
 const TOP_KEYS: &[&str] = &["host", "reserve"];
-const HOST_KEYS: &[&str] =
-    &["name", "address", "zone", "attributes", "capacity", "reserve", "reserved_ports", "tls"];
+const HOST_KEYS: &[&str] = &[
+    "name",
+    "address",
+    "zone",
+    "attributes",
+    "capacity",
+    "reserve",
+    "reserved_ports",
+    "taints",
+    "images",
+    "tls",
+];
 const CAPACITY_KEYS: &[&str] = &["cpu", "memory", "disk", "gpus"];
 const RESERVE_KEYS: &[&str] = &["cpu", "memory"];
 const AMOUNT: &str = "an amount with its unit, such as \"4GiB\"";
 const CORES: &str = "a number of cores to the thousandth, such as 1.5";
+const TAINT: &str = "KEY:EFFECT or KEY=VALUE:EFFECT, of which the effect is NoSchedule, PreferNoSchedule \
+                     or NoExecute";
 const TEXT: &str = "a text in quotes, and not an empty one";
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -718,7 +765,30 @@ impl<'t> Reader<'t> {
             Some(value) => self.reserve(value, reserve)?,
             None => reserve,
         };
-        Ok(Host { name, address, zone, attributes, capacity, reserve, reserved_ports })
+        let mut taints = Vec::new();
+        if let Some(value) = table.get("taints") {
+            for value in self.list("taints", value)? {
+                let taint = parse_taint(&self.string("taints", value)?);
+                taints.push(taint.ok_or_else(|| self.wrong("taints", value, TAINT))?);
+            }
+        }
+        let mut images = BTreeMap::new();
+        if let Some(value) = table.get("images") {
+            for (key, value) in self.table("images", value)? {
+                images.insert(key.get_ref().to_string(), self.amount(key.get_ref(), value)?);
+            }
+        }
+        Ok(Host {
+            name,
+            address,
+            zone,
+            attributes,
+            capacity,
+            reserve,
+            reserved_ports,
+            taints,
+            images,
+        })
     }
 
     fn capacity(&self, value: &Value<'t>) -> Result<Capacity, HostsError> {
@@ -763,6 +833,8 @@ attributes = { disk = "ssd" }
 reserved_ports = [22]
 capacity = { cpu = 1.5, memory = "8GiB", disk = "100GB", gpus = ["T4", "T4"] }
 reserve = { cpu = 0.25 }
+taints = ["gpu=yes:NoSchedule", "spot:PreferNoSchedule"]
+images = { "shop/web:1" = "200MiB" }
 
 [[host]]
 name = "n2"
@@ -786,6 +858,12 @@ address = "unix:///run/docker.sock"
         assert_eq!(n1.capacity.disk, Some(Bytes(100_000_000_000)));
         assert_eq!(n1.capacity.gpus, ["T4", "T4"]);
         assert_eq!(n1.reserve, Reserve { cpu: MilliCpu(250), memory: Bytes::from_mib(256) });
+        let taints: Vec<String> = n1.taints.iter().map(ToString::to_string).collect();
+        assert_eq!(taints, ["gpu=yes:NoSchedule", "spot:PreferNoSchedule"]);
+        let (spec, _) = n1.node_spec(&HostInfo::default());
+        assert_eq!(spec.taints, n1.taints);
+        let image = Image { names: vec!["shop/web:1".into()], size: Bytes::from_mib(200) };
+        assert_eq!(spec.images, [image]);
         assert_eq!(n2.zone, None);
         assert_eq!(n2.reserve.memory, Bytes::from_mib(256), "the file's reserve is every host's");
     }
@@ -821,6 +899,18 @@ address = "unix:///run/docker.sock"
         check(
             &format!("{host}capacity = {{ memory = 4 }}\n"),
             "h.toml:4:23: memory is 4, not an amount with its unit, such as \"4GiB\"",
+            "4GiB",
+        );
+        for taint in ["gpu", "gpu:Never", "=x:NoSchedule"] {
+            check(
+                &format!("{host}taints = [\"{taint}\"]\n"),
+                &format!("h.toml:4:11: taints is \"{taint}\", not {TAINT}"),
+                "KEY:EFFECT",
+            );
+        }
+        check(
+            &format!("{host}images = {{ web = 4 }}\n"),
+            "h.toml:4:18: web is 4, not an amount with its unit, such as \"4GiB\"",
             "4GiB",
         );
         check(

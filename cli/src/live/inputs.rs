@@ -2,6 +2,7 @@
 
 use super::args::Founding;
 use super::place::Place;
+use crate::app_input::member_of;
 use crate::args::Global;
 use crate::error::{Failure, io};
 use crate::output::quoted;
@@ -231,7 +232,7 @@ pub fn apps(paths: &[PathBuf]) -> Result<Option<Apps>, Failure> {
         files.push((text, path.display().to_string()));
     }
     let borrowed: Vec<(&str, &str)> = files.iter().map(|it| (&*it.0, &*it.1)).collect();
-    let app = App::read_all(&borrowed).map_err(|it| live_error::app(&it, &borrowed))?;
+    let app = App::read_all(&borrowed, &member_of).map_err(|it| live_error::app(&it, &borrowed))?;
     let mut plan = Plan::from(&app);
     // A controller may stand in another folder than who asks it.
     let here = std::env::current_dir().map_err(|it| io("find", Path::new("."), &it))?;

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 const LOST_AFTER: Duration = Duration::from_secs(4);
 const HOSTS: [&str; 3] = ["n1", "n2", "n3"];
 
+/// These apps have none.
+const NO_CONSTRAINTS: runtime::app::ReadMemberOf<'static> =
+    &|_, _| Ok(cluster::constraint::Constraints::default());
+
 /// Two services and a job family. `proof` is a folder in which each job leaves two lines.
 fn app(proof: &Path) -> String {
     let container = |name: &str, line: &str, more: &str| {
@@ -165,8 +169,9 @@ impl Stage {
     /// Changes what a service runs, or makes one.
     fn put_service(&self, name: &str, family: &str, desired: u32) {
         let text = fs::read_to_string(self.folder.path().join("app.json")).unwrap();
-        let mut plan =
-            runtime::plan::Plan::from(&runtime::app::App::read(&text, "app.json").unwrap());
+        let mut plan = runtime::plan::Plan::from(
+            &runtime::app::App::read(&text, "app.json", NO_CONSTRAINTS).unwrap(),
+        );
         let row = plan.definitions.iter().position(|it| it.program.family == family).unwrap();
         let definition = cluster::ids::DefinitionId(row as u32);
         plan.steps = vec![runtime::plan::PlanStep {
@@ -470,7 +475,9 @@ fn killed_controller(stage: &mut Stage) {
         std::env::var("BAYPLAN_CHAOS_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(3);
     let jobs = 8 + 6 * kills;
     let text = fs::read_to_string(stage.folder.path().join("app.json")).unwrap();
-    let mut plan = runtime::plan::Plan::from(&runtime::app::App::read(&text, "app.json").unwrap());
+    let mut plan = runtime::plan::Plan::from(
+        &runtime::app::App::read(&text, "app.json", NO_CONSTRAINTS).unwrap(),
+    );
     let row = plan.definitions.iter().position(|it| it.program.family == "job").unwrap();
     plan.steps = (0..jobs)
         .map(|it| {

@@ -4,12 +4,12 @@ use super::AppDefinition;
 use super::error::{AppError, LeftOut};
 use super::fields;
 use super::json::{Field, Members};
+use super::placement::{Asked, Origin};
 use crate::program::{
     Condition, ContainerProgram, Dependency, HealthProbe, Mount, NetworkMode, PortMapping, Program,
     VolumeSource,
 };
-use cluster::demand::{Container, Demand, GpuAsk, Port, Protocol, Requirement, TaskDefinition};
-use cluster::nodes::ZONE;
+use cluster::demand::{Container, Demand, GpuAsk, Port, Protocol, TaskDefinition};
 use cluster::units::{Bytes, GpuMilli, MilliCpu, Span};
 use std::collections::BTreeMap;
 
@@ -53,11 +53,20 @@ struct Read {
     memory_mib: u64,
 }
 
+/// A definition that was written.
+pub(super) struct Written<'v> {
+    /// Without its constraints.
+    pub it: AppDefinition,
+    /// Row of the container that carries what is asked for the whole task.
+    pub head: usize,
+    pub asked: Asked<'v>,
+}
+
 /// Reads a definition. `revision` is what it gets if it does not say.
-pub(super) fn read(
-    field: &Field<'_>,
+pub(super) fn read<'v>(
+    field: &Field<'v>,
     revision: impl Fn(&str) -> u32,
-) -> Result<AppDefinition, AppError> {
+) -> Result<Written<'v>, AppError> {
     let task = field.object(fields::DEFINITION)?;
     let family = task.need("family")?.text()?.to_owned();
     let revision = match task.whole("revision", 1..=u32::MAX)? {
@@ -121,7 +130,6 @@ pub(super) fn read(
     }
     read[head].demand.amounts.cpu = MilliCpu(cpu_left);
     read[head].demand.amounts.memory = Bytes::from_mib(memory_left);
-    read[head].demand.requires = requirements(&task)?;
 
     let (containers, programs) = read
         .into_iter()
@@ -145,7 +153,8 @@ pub(super) fn read(
         cpu_limit: units.map(|it| MilliCpu(milli(it))),
         memory_limit: memory.map(Bytes::from_mib),
     };
-    Ok(AppDefinition { spec, program, lifetime: None })
+    let asked = Asked::read(&task, Origin::Definition)?;
+    Ok(Written { it: AppDefinition { spec, program, lifetime: None }, head, asked })
 }
 
 const CPU: &str = "128 to 196608 units of 1/1024 core, or cores such as \"1 vCPU\"";
@@ -208,58 +217,6 @@ fn volumes(task: &Members<'_>) -> Result<BTreeMap<String, VolumeSource>, AppErro
         volumes.insert(name, source);
     }
     Ok(volumes)
-}
-
-/// `attribute:NAME == VALUE`, `attribute:NAME in [A, B]`, `attribute:NAME exists`.
-fn requirements(task: &Members<'_>) -> Result<Vec<Requirement>, AppError> {
-    let mut found = Vec::new();
-    for field in task.list("placementConstraints")? {
-        let constraint = field.object(fields::CONSTRAINT)?;
-        constraint.need("type")?.word(&["memberOf"])?;
-        let expression = constraint.need("expression")?;
-        let requirement = requirement(expression.text()?);
-        found.push(requirement.ok_or_else(|| {
-            expression.unsupported(
-                "write attribute:NAME == VALUE or attribute:NAME in [A, B], one in each constraint; \
-                 other expressions come later",
-            )
-        })?);
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-fn requirement(expression: &str) -> Option<Requirement> {
-    let is_word = |it: &str| {
-        !it.is_empty() && it.chars().all(|it| it.is_ascii_alphanumeric() || "_./-@:".contains(it))
-    };
-    let value = |it: &str| {
-        let it = it.trim();
-        let quoted = it.strip_prefix('\'').and_then(|it| it.strip_suffix('\''));
-        match quoted {
-            Some(inner) => (!inner.contains('\'')).then(|| inner.to_owned()),
-            None => is_word(it).then(|| it.to_owned()),
-        }
-    };
-    let rest = expression.trim().strip_prefix("attribute:")?;
-    // No blank is needed around ==.
-    let end = rest.find(|it: char| it.is_whitespace() || it == '=')?;
-    let (name, rest) = (&rest[..end], rest[end..].trim());
-    let mut values = if let Some(it) = rest.strip_prefix("==").or(rest.strip_prefix("equals ")) {
-        vec![value(it)?]
-    } else if let Some(it) = rest.strip_prefix("in") {
-        let list = it.trim().strip_prefix('[')?.strip_suffix(']')?;
-        list.split(',').map(value).collect::<Option<_>>()?
-    } else if rest == "exists" {
-        Vec::new()
-    } else {
-        return None;
-    };
-    values.sort_unstable();
-    values.dedup();
-    let attribute = if name == "ecs.availability-zone" { ZONE } else { name };
-    is_word(name).then(|| Requirement::one_of(attribute, values))
 }
 
 /// Ports that some container of the task has already, with the line where it says so.

@@ -98,6 +98,20 @@ pub enum AppError {
         /// Where the containers stand.
         place: Box<Place>,
     },
+    /// An expression of a constraint that cannot be read.
+    #[error("{place}: {field}, at character {column} of the expression: {why}")]
+    Expression {
+        /// Where that character stands.
+        place: Box<Place>,
+        /// The path of the expression.
+        field: String,
+        /// In characters, from 1.
+        column: usize,
+        /// What is wrong.
+        why: String,
+        /// What to do next.
+        help: String,
+    },
     /// Neither definitions nor services nor anything else.
     #[error("{path}: holds nothing to run")]
     Empty {
@@ -129,6 +143,7 @@ impl AppError {
             Self::UnknownName { what, .. } => {
                 format!("define the {what} in this file or in another that is read with it")
             }
+            Self::Expression { help, .. } => help.clone(),
             Self::Cycle { .. } => "take one dependsOn of the circle away".to_owned(),
             Self::NoneEssential { .. } => {
                 "leave \"essential\" out, or set it to true, for at least one container".to_owned()
@@ -150,6 +165,7 @@ impl AppError {
             | Self::Unsupported { place, .. }
             | Self::UnknownName { place, .. }
             | Self::Cycle { place, .. }
+            | Self::Expression { place, .. }
             | Self::NoneEssential { place } => Some(place),
             Self::Empty { .. } => None,
         }
@@ -232,6 +248,10 @@ pub enum LeftOut {
     Inactive,
     /// An image that no container uses.
     UnusedImage,
+    /// An expression names a group that nothing in the files has.
+    OtherGroup,
+    /// Tasks that are to be near to tasks of their own group.
+    OwnGroup,
 }
 
 impl fmt::Display for LeftOut {
@@ -270,6 +290,12 @@ impl fmt::Display for LeftOut {
             Self::StartedBy => "not kept",
             Self::Inactive => "the service is not active and is left out",
             Self::UnusedImage => "no container uses this image",
+            Self::OtherGroup => {
+                "it names a task group that nothing in these files has, and tasks of others are not seen"
+            }
+            Self::OwnGroup => {
+                "the first task of the group may go anywhere, where ECS would place none"
+            }
         })
     }
 }

@@ -5,7 +5,6 @@ use super::json::Fields;
 use super::json::Rule::{Read, Refuse, Skip, Warn};
 
 const LATER: &str = "leave it out; it may come later";
-const IN_DEFINITION: &str = "put a memberOf constraint into the task definition instead";
 
 pub(super) const APP: Fields = &[
     ("taskDefinitions", Read),
@@ -176,7 +175,7 @@ pub(super) const SERVICE: Fields = &[
     ("propagateTags", Warn(Tags)),
     ("enableECSManagedTags", Warn(Tags)),
     ("enableExecuteCommand", Warn(Exec)),
-    ("placementConstraints", Refuse(IN_DEFINITION)),
+    ("placementConstraints", Read),
     ("volumeConfigurations", Refuse("put the volume into the task definition")),
     ("clientToken", Skip),
     ("serviceArn", Skip),
@@ -211,7 +210,7 @@ pub(super) const TASK: Fields = &[
     ("propagateTags", Warn(Tags)),
     ("enableECSManagedTags", Warn(Tags)),
     ("enableExecuteCommand", Warn(Exec)),
-    ("placementConstraints", Refuse(IN_DEFINITION)),
+    ("placementConstraints", Read),
     ("volumeConfigurations", Refuse("put the volume into the task definition")),
     ("clientToken", Skip),
     ("referenceId", Skip),
@@ -262,7 +261,7 @@ pub(super) const UPDATE: Fields = &[
     ("networkConfiguration", Warn(Network)),
     ("healthCheckGracePeriodSeconds", Warn(HealthGrace)),
     ("forceNewDeployment", Refuse("leave it out: running tasks are kept until they end")),
-    ("placementConstraints", Refuse(IN_DEFINITION)),
+    ("placementConstraints", Read),
 ];
 
 pub(super) const DELETE: Fields = &[("service", Read), ("cluster", Warn(Cluster)), ("force", Skip)];

@@ -107,6 +107,21 @@ impl<'v> Field<'v> {
         self.source.place(span(self.value))
     }
 
+    /// The place of a word of its text, which begins at that character, counted from 1; of the whole text where
+    /// it is not written as it is read.
+    pub fn place_in_text(&self, column: usize) -> Box<Place> {
+        let whole = span(self.value);
+        let inner = whole.start + 1..whole.end - 1;
+        let written = &self.source.text[inner.clone()];
+        if written.contains('\\') {
+            return self.place();
+        }
+        let rest = written.char_indices().nth(column - 1).map_or("", |it| &written[it.0..]);
+        let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let start = inner.end - rest.len();
+        self.source.place(start..start + word.max(1))
+    }
+
     pub fn wrong(&self, wanted: impl Into<String>) -> AppError {
         let found = match self.value {
             Value::StringLit(it) => format!("{:?}", it.value),

@@ -16,6 +16,13 @@
 //! [`Warning`]; what AWS adds when it describes something is passed over. A field that says nothing
 //! (null, false, empty) passes.
 //!
+//! # Where a task may go
+//!
+//! `placementConstraints` of definitions, services and tasks hold together, whatever the policy: `memberOf` with the
+//! cluster query language, and `distinctInstance` (at most one task of the service or task group on a node; not in
+//! a definition). A definition that is used under several of them becomes several, each a revision of its own. A
+//! `placementStrategy` is a [`Warning`]: the policy decides.
+//!
 //! # What a task asks for
 //!
 //! * cpu: the task's, else the sum over its containers, in units of 1/1024 core. In thousandths:
@@ -33,11 +40,13 @@ mod definition;
 mod error;
 mod fields;
 mod json;
+mod placement;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use error::{AppError, LeftOut, Warning};
+pub use placement::{QueryProblem, ReadMemberOf};
 
 use crate::program::{Overrides, Program};
 use cluster::arrival::{Arrival, TaskArrival, What};
@@ -51,7 +60,7 @@ use std::collections::BTreeMap;
 /// What shall run, and when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct App {
-    /// In the order of the files.
+    /// In the order of the files; then those that requests made of them with constraints of their own.
     pub definitions: Vec<AppDefinition>,
     /// In time order; those of one moment in the order of the files, services before tasks before the
     /// script.
@@ -145,13 +154,14 @@ pub struct Arrivals {
 }
 
 impl App {
-    /// Reads one file. `path` is for messages, and archives are sought beside it.
+    /// Reads one file. `path` is for messages, and archives are sought beside it; `member_of` knows the language
+    /// of placement constraints.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong, with its place.
-    pub fn read(text: &str, path: &str) -> Result<Self, AppError> {
-        Self::read_all(&[(text, path)])
+    pub fn read(text: &str, path: &str, member_of: ReadMemberOf<'_>) -> Result<Self, AppError> {
+        Self::read_all(&[(text, path)], member_of)
     }
 
     /// Reads several files, `(text, path)`, as if they were one: the services of one may run the
@@ -160,8 +170,8 @@ impl App {
     /// # Errors
     ///
     /// The first thing that is wrong, with its place.
-    pub fn read_all(files: &[(&str, &str)]) -> Result<Self, AppError> {
-        steps::read(files)
+    pub fn read_all(files: &[(&str, &str)], member_of: ReadMemberOf<'_>) -> Result<Self, AppError> {
+        steps::read(files, member_of)
     }
 
     /// Puts apps together that were read each for itself. Unlike [`App::read_all`] it cannot see

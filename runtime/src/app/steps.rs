@@ -3,11 +3,14 @@
 use super::error::{AppError, LeftOut};
 use super::fields;
 use super::json::{Field, Members, Source};
+use super::placement::{self, Asked, Origin, ReadMemberOf};
 use super::{App, AppDefinition, Step, StepKind, definition};
+use crate::hosts::Place;
 use crate::program::Overrides;
+use cluster::constraint::TASK_GROUP;
 use cluster::units::Span;
 use jsonc_parser::ast::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// As RunTask.
@@ -15,13 +18,23 @@ const COUNT_MAX: u32 = 10;
 /// Far above what ECS allows, and far below what would fill the memory.
 const TASKS_MAX: u32 = 1_000_000;
 
-pub(super) fn read(files: &[(&str, &str)]) -> Result<App, AppError> {
+pub(super) fn read(files: &[(&str, &str)], member_of: ReadMemberOf<'_>) -> Result<App, AppError> {
     let sources: Vec<Source<'_>> = files.iter().map(|it| Source::new(it.0, it.1)).collect();
     let mut values = Vec::new();
     for source in &sources {
         values.push(source.parse()?);
     }
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        app: App::default(),
+        lines: BTreeMap::new(),
+        services: BTreeMap::new(),
+        written: Vec::new(),
+        groups: BTreeSet::new(),
+        named: Vec::new(),
+        // Nobody else is looked for by its group.
+        has_labels: files.iter().any(|it| it.0.contains(TASK_GROUP)),
+        member_of,
+    };
     let mut apps = Vec::new();
     for (source, value) in sources.iter().zip(&values) {
         apps.push(reader.definitions(source, value)?);
@@ -47,7 +60,8 @@ pub(super) fn read(files: &[(&str, &str)]) -> Result<App, AppError> {
             reader.app.steps.push(Step { at, what });
         }
     }
-    let mut app = reader.app;
+    reader.warn_of_other_groups();
+    let Reader { mut app, .. } = reader;
     for source in sources {
         app.warnings.extend(source.warnings.into_inner());
     }
@@ -97,23 +111,42 @@ fn short(name: &str) -> &str {
     if name.starts_with("arn:") { name.rsplit('/').next().unwrap_or(name) } else { name }
 }
 
-#[derive(Clone, Copy)]
-struct Now {
+#[derive(Clone)]
+struct Now<'v> {
+    /// As it was written.
     definition: usize,
     desired: u32,
+    asked: Asked<'v>,
 }
 
-#[derive(Default)]
-struct Reader {
+/// What is known of a definition as it was written.
+struct Written<'v> {
+    asked: Asked<'v>,
+    /// Row of the container that carries what is asked for the whole task.
+    head: usize,
+    /// The rows of [`App::definitions`] that were made of it.
+    used_as: Vec<usize>,
+}
+
+struct Reader<'v> {
     app: App,
     /// Line of each definition's family, by `family:revision`.
     lines: BTreeMap<String, usize>,
-    services: BTreeMap<String, Now>,
+    services: BTreeMap<String, Now<'v>>,
+    /// The first rows of [`App::definitions`].
+    written: Vec<Written<'v>>,
+    /// Of all tasks and services.
+    groups: BTreeSet<String>,
+    /// Groups that expressions ask for.
+    named: Vec<(Field<'v>, String)>,
+    /// Whether tasks are labelled with their groups.
+    has_labels: bool,
+    member_of: ReadMemberOf<'v>,
 }
 
-impl Reader {
+impl<'v> Reader<'v> {
     /// Reads the definitions of a document. `None` where it holds nothing else.
-    fn definitions<'v>(
+    fn definitions(
         &mut self,
         source: &'v Source<'v>,
         value: &'v Value<'v>,
@@ -139,18 +172,76 @@ impl Reader {
         Ok(Some(app))
     }
 
-    fn definition(&mut self, field: &Field<'_>) -> Result<(), AppError> {
+    fn definition(&mut self, field: &Field<'v>) -> Result<(), AppError> {
         let known = &self.app.definitions;
-        let read = definition::read(field, |family| {
-            let same = known.iter().map(|it| &it.program).filter(|it| it.family == family);
-            same.map(|it| it.revision).max().unwrap_or(0).saturating_add(1)
-        })?;
+        let definition::Written { it: mut read, head, asked } =
+            definition::read(field, |family| {
+                let same = known.iter().map(|it| &it.program).filter(|it| it.family == family);
+                same.map(|it| it.revision).max().unwrap_or(0).saturating_add(1)
+            })?;
         let line = field.place().line;
         if let Some(first) = self.lines.insert(read.spec.name.clone(), line) {
             return Err(field.twice(&read.spec.name, first));
         }
+        // For no group yet, so that what cannot be read is told even where it is not used.
+        let found = asked.resolve("", self.member_of)?;
+        placement::give(&mut read.spec, head, found);
         self.app.definitions.push(read);
+        self.written.push(Written { asked, head, used_as: Vec::new() });
         Ok(())
+    }
+
+    /// The row of a definition as it is for tasks of that group under constraints of their request.
+    fn placed(&mut self, row: usize, request: &Asked<'v>, group: &str) -> Result<usize, AppError> {
+        self.groups.insert(group.to_owned());
+        let Written { asked, head, .. } = &self.written[row];
+        let asked = asked.with(request)?;
+        let found = asked.resolve(group, self.member_of)?;
+        for name in placement::groups_named(&found) {
+            let fields = asked.naming(name).cloned();
+            self.named.extend(fields.map(|it| (it, name.to_owned())));
+        }
+        if placement::is_near_its_own(&found, group) {
+            asked.naming(TASK_GROUP).for_each(|it| it.warn(LeftOut::OwnGroup));
+        }
+        let mut it = self.app.definitions[row].clone();
+        placement::give(&mut it.spec, *head, found);
+        if self.has_labels {
+            it.spec.labels = vec![(TASK_GROUP.to_owned(), group.to_owned())];
+        }
+        let Written { used_as, .. } = &mut self.written[row];
+        let definitions = &mut self.app.definitions;
+        let is_same = |row: &usize| {
+            let known = &definitions[*row].spec;
+            known.containers == it.spec.containers
+                && known.constraints == it.spec.constraints
+                && known.labels == it.spec.labels
+        };
+        if let Some(&known) = used_as.iter().find(|it| is_same(it)) {
+            return Ok(known);
+        }
+        let place = if used_as.is_empty() { row } else { definitions.len() };
+        used_as.push(place);
+        if place == row {
+            definitions[row] = it;
+        } else {
+            let same = definitions.iter().filter(|other| other.program.family == it.program.family);
+            let last = same.map(|it| it.program.revision).max().unwrap_or(0);
+            it.program.revision = last.saturating_add(1);
+            it.spec.name = format!("{}:{}", it.program.family, it.program.revision);
+            definitions.push(it);
+        }
+        Ok(place)
+    }
+
+    fn warn_of_other_groups(&self) {
+        let mut told: Vec<Box<Place>> = Vec::new();
+        for (field, name) in &self.named {
+            if !self.groups.contains(name) && !told.contains(&field.place()) {
+                field.warn(LeftOut::OtherGroup);
+                told.push(field.place());
+            }
+        }
     }
 
     /// Archives and lifetimes.
@@ -191,32 +282,34 @@ impl Reader {
     fn named(&self, field: &Field<'_>) -> Result<usize, AppError> {
         let name = short(field.text()?);
         let fits = |it: &AppDefinition| it.spec.name == name || it.program.family == name;
-        let rows = self.app.definitions.iter().enumerate().filter(|it| fits(it.1));
+        let written = &self.app.definitions[..self.written.len()];
+        let rows = written.iter().enumerate().filter(|it| fits(it.1));
         let latest = rows.max_by_key(|it| it.1.program.revision).map(|it| it.0);
         latest.ok_or_else(|| {
-            let programs = self.app.definitions.iter().map(|it| &it.program);
+            let programs = written.iter().map(|it| &it.program);
             let known = programs
                 .flat_map(|it| [it.family.clone(), format!("{}:{}", it.family, it.revision)]);
             field.unknown_name("task definition", name, known.collect())
         })
     }
 
-    fn service<'v>(&self, field: &Field<'v>) -> Result<(&'v str, Now), AppError> {
+    fn service(&self, field: &Field<'v>) -> Result<(&'v str, Now<'v>), AppError> {
         let name = short(field.text()?);
-        let now = self.services.get(name).copied();
+        let now = self.services.get(name).cloned();
         let now = now.ok_or_else(|| {
             field.unknown_name("service", name, self.services.keys().cloned().collect())
         })?;
         Ok((name, now))
     }
 
-    fn put(&mut self, name: &str, now: Now) -> StepKind {
+    fn put(&mut self, name: &str, now: Now<'v>) -> Result<StepKind, AppError> {
+        let definition = self.placed(now.definition, &now.asked, &format!("service:{name}"))?;
+        let desired = now.desired;
         self.services.insert(name.to_owned(), now);
-        let Now { definition, desired } = now;
-        StepKind::PutService { name: name.to_owned(), definition, desired, priority: 0 }
+        Ok(StepKind::PutService { name: name.to_owned(), definition, desired, priority: 0 })
     }
 
-    fn step(&mut self, kind: &str, field: &Field<'_>) -> Result<Option<StepKind>, AppError> {
+    fn step(&mut self, kind: &str, field: &Field<'v>) -> Result<Option<StepKind>, AppError> {
         Ok(Some(match kind {
             "createService" => {
                 let service = field.object(fields::SERVICE)?;
@@ -239,7 +332,8 @@ impl Reader {
                 }
                 let definition = self.named(service.need("taskDefinition")?)?;
                 let desired = service.need("desiredCount")?.whole(0..=TASKS_MAX)?;
-                self.put(name, Now { definition, desired })
+                let asked = Asked::read(&service, Origin::Request)?;
+                self.put(name, Now { definition, desired, asked })?
             }
             "updateService" => {
                 let update = field.object(fields::UPDATE)?;
@@ -250,7 +344,10 @@ impl Reader {
                 if let Some(desired) = update.whole("desiredCount", 0..=TASKS_MAX)? {
                     now.desired = desired;
                 }
-                self.put(name, now)
+                if update.get("placementConstraints").is_some() {
+                    now.asked = Asked::read(&update, Origin::Request)?;
+                }
+                self.put(name, now)?
             }
             "deleteService" => {
                 let delete = field.object(fields::DELETE)?;
@@ -264,7 +361,7 @@ impl Reader {
         }))
     }
 
-    fn tasks(&self, task: &Members<'_>) -> Result<StepKind, AppError> {
+    fn tasks(&mut self, task: &Members<'v>) -> Result<StepKind, AppError> {
         launch_type(task)?;
         let definition = self.named(task.need("taskDefinition")?)?;
         let program = &self.app.definitions[definition].program;
@@ -299,6 +396,8 @@ impl Reader {
                 }
             }
         }
+        let asked = Asked::read(task, Origin::Request)?;
+        let definition = self.placed(definition, &asked, &group)?;
         Ok(StepKind::RunTasks { definition, count, group: Some(group), overrides })
     }
 }

@@ -1,7 +1,49 @@
 use super::json::Rule;
 use super::*;
 use crate::program::{Condition, Dependency, HealthProbe, NetworkMode, VolumeSource};
+use cluster::constraint::{Affinity, Constraints, Limit, Side, Strength, TASK_GROUP, Who};
 use cluster::demand::{Port, Protocol, Requirement};
+use cluster::nodes::NODE;
+
+const NONE: ReadMemberOf<'static> = &words;
+
+/// A small language in place of the real one: `attribute:NAME == VALUE`, `attribute:NAME in [A, B]`, `near GROUP`,
+/// `apart GROUP`.
+fn words(texts: &[&str], _group: &str) -> Result<Constraints, QueryProblem> {
+    let mut found = Constraints { any_of: vec![vec![]], ..Constraints::default() };
+    let group = |name: &str| Who::Labels {
+        all: vec![Requirement::one_of(TASK_GROUP, [name.to_owned()])],
+        namespaces: vec![],
+    };
+    for (row, text) in texts.iter().enumerate() {
+        let text = text.replace("task:group", "near");
+        let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        let rest =
+            rest.trim_start_matches("== ").trim_start_matches("in ").trim_matches(['[', ']']);
+        let name = first.trim_start_matches("attribute:").replace("ecs.availability-zone", "zone");
+        match first {
+            "near" => found.affinity.push(Affinity {
+                side: Side::Near,
+                strength: Strength::Hard,
+                domain: NODE.into(),
+                who: group(rest),
+            }),
+            "apart" => {
+                found.limits.push(Limit { domain: NODE.into(), max: 0, who: group(rest) });
+            }
+            _ if first.starts_with("attribute:") => {
+                let values = rest.split(", ").map(str::to_owned);
+                found.any_of[0].push(Requirement::one_of(name, values));
+            }
+            _ => {
+                let column = text.chars().count() - rest.chars().count() + 1;
+                let (why, help) = ("what is that".to_owned(), "say it better".to_owned());
+                return Err(QueryProblem { expression: row, column, why, help });
+            }
+        }
+    }
+    Ok(found)
+}
 
 const SHOP: &str = r#"{
   "taskDefinitions": [
@@ -87,7 +129,7 @@ fn one(task: &str, container: &str) -> String {
 /// `text` is refused with `want`, and the help contains `help`.
 #[track_caller]
 fn check(text: &str, want: &str, help: &str) {
-    let error = App::read(text, "a.json").unwrap_err();
+    let error = App::read(text, "a.json", NONE).unwrap_err();
     assert_eq!(error.to_string(), want);
     assert!(error.help().contains(help), "{}", error.help());
 }
@@ -117,7 +159,7 @@ fn amounts(definition: &AppDefinition) -> Vec<(&str, u64, u64)> {
 
 #[test]
 fn what_runs_is_read() {
-    let app = App::read(SHOP, "dir/a.json").unwrap();
+    let app = App::read(SHOP, "dir/a.json", NONE).unwrap();
     let shop = &app.definitions[0];
     assert_eq!(shop.spec.name, "shop:1");
     let [migrate, web, proxy] = &shop.program.containers[..] else { panic!("three") };
@@ -153,7 +195,7 @@ fn what_runs_is_read() {
 
 #[test]
 fn what_is_asked_for_is_what_ecs_subtracts() {
-    let app = App::read(SHOP, "a.json").unwrap();
+    let app = App::read(SHOP, "a.json", NONE).unwrap();
     let shop = &app.definitions[0];
     // 400 units are 390.625 thousandths; reservations come before limits.
     assert_eq!(amounts(shop), [("migrate", 97, 64), ("web", 293, 128), ("proxy", 0, 32)]);
@@ -187,7 +229,7 @@ fn amounts_of_a_task_are_read_as_ecs_converts_them() {
         ("\"vCPU\"", None),
         ("\"-1024\"", None),
     ] {
-        let app = App::read(&one(&format!("\"cpu\": {cpu},"), ""), "a.json");
+        let app = App::read(&one(&format!("\"cpu\": {cpu},"), ""), "a.json", NONE);
         let got = app.ok().map(|it| it.definitions[0].spec.demand().amounts.cpu.0);
         assert_eq!(got, want, "{cpu}");
     }
@@ -197,7 +239,7 @@ fn amounts_of_a_task_are_read_as_ecs_converts_them() {
         ("\"0.5 GB\"", Some(512)),
         ("\"1M\"", None),
     ] {
-        let app = App::read(&one(&format!("\"memory\": {memory},"), ""), "a.json");
+        let app = App::read(&one(&format!("\"memory\": {memory},"), ""), "a.json", NONE);
         let got = app.ok().map(|it| it.definitions[0].spec.demand().amounts.memory.0 >> 20);
         assert_eq!(got, want, "{memory}");
     }
@@ -207,7 +249,7 @@ fn amounts_of_a_task_are_read_as_ecs_converts_them() {
 fn tasks_that_fill_an_ecs_instance_fit_on_a_host_of_as_many_cores() {
     let ask = |units: u32| {
         let text = one(&format!("\"cpu\": {units},"), "");
-        App::read(&text, "a.json").unwrap().definitions[0].spec.demand().amounts.cpu.0
+        App::read(&text, "a.json", NONE).unwrap().definitions[0].spec.demand().amounts.cpu.0
     };
     for first in 128..=512 {
         assert!(ask(first) + ask(1024 - first) <= 1000, "{first}");
@@ -222,7 +264,8 @@ fn network_modes_differ_in_what_they_hold_of_the_host() {
         ("host", NetworkMode::Host, vec![80], vec![]),
         ("awsvpc", NetworkMode::Shared, vec![], vec![None]),
     ] {
-        let app = App::read(&one(&format!("\"networkMode\": \"{mode}\","), ports), "a").unwrap();
+        let app =
+            App::read(&one(&format!("\"networkMode\": \"{mode}\","), ports), "a", NONE).unwrap();
         let definition = &app.definitions[0];
         assert_eq!(definition.program.network, network);
         let demand = definition.spec.demand();
@@ -235,7 +278,7 @@ fn network_modes_differ_in_what_they_hold_of_the_host() {
 
 #[test]
 fn steps_carry_forward_what_an_update_does_not_name() {
-    let app = App::read(SHOP, "a.json").unwrap();
+    let app = App::read(SHOP, "a.json", NONE).unwrap();
     let put = |definition, desired| StepKind::PutService {
         name: "shop".into(),
         definition,
@@ -259,7 +302,7 @@ fn steps_carry_forward_what_an_update_does_not_name() {
 
 #[test]
 fn numbers_are_given_in_the_order_of_the_steps() {
-    let out = App::read(SHOP, "a.json").unwrap().arrivals();
+    let out = App::read(SHOP, "a.json", NONE).unwrap().arrivals();
     assert_eq!(out.groups, ["service:shop", "nightly", "family:batch"]);
     assert!(out.arrivals.windows(2).all(|it| it[0].at <= it[1].at));
     let tasks: Vec<_> = out
@@ -291,7 +334,7 @@ fn numbers_are_given_in_the_order_of_the_steps() {
 
 #[test]
 fn what_is_left_out_is_said_with_its_place() {
-    let app = App::read(SHOP, "a.json").unwrap();
+    let app = App::read(SHOP, "a.json", NONE).unwrap();
     let got: Vec<String> = app.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         got,
@@ -319,7 +362,7 @@ fn what_aws_prints_is_taken() {
         "deployments": [{"id": "d"}], "loadBalancers": [], "propagateTags": "NONE",
         "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/f:7"},
         {"serviceName": "gone", "status": "INACTIVE", "taskDefinition": "f:3"}], "failures": []}"#;
-    let app = App::read_all(&[(services, "s.json"), (&definition, "d.json")]).unwrap();
+    let app = App::read_all(&[(services, "s.json"), (&definition, "d.json")], NONE).unwrap();
     let want = StepKind::PutService { name: "s".into(), definition: 0, desired: 3, priority: 0 };
     assert_eq!(app.steps, [Step { at: Span::ZERO, what: want }]);
     let left: Vec<LeftOut> = app.warnings.iter().map(|it| it.what).collect();
@@ -332,7 +375,7 @@ fn a_family_means_its_latest_revision() {
         "{{\"taskDefinitions\": [{0}, {0}], \"tasks\": [{{\"taskDefinition\": \"f\"}}]}}",
         one("", "")
     );
-    let app = App::read(&text, "a.json").unwrap();
+    let app = App::read(&text, "a.json", NONE).unwrap();
     assert_eq!(app.definitions[1].spec.name, "f:2");
     assert!(matches!(app.steps[0].what, StepKind::RunTasks { definition: 1, count: 1, .. }));
     let merged = App::merge(vec![app.clone(), app]);
@@ -414,7 +457,7 @@ fn mistakes_of_a_definition_are_named_with_their_place() {
             "line 4: C.resourceRequirements[0].value is \"x\", not a number of devices from \"1\" to \"64\"",
         ),
     ] {
-        let error = App::read(&one("", field), "a.json").unwrap_err();
+        let error = App::read(&one("", field), "a.json", NONE).unwrap_err();
         let error = on_line(&one("", field), &error);
         assert_eq!(error, want.replace("C.", &format!("{c}.")));
     }
@@ -423,18 +466,6 @@ fn mistakes_of_a_definition_are_named_with_their_place() {
         &format!("a.json:3:64: {c}.memory is 64, not at most the memory of the task"),
         "at most",
     );
-    for expression in
-        ["attribute:a != b", "not(attribute:a == b)", "attribute:a in []", "task:group == x"]
-    {
-        let constraint = format!(
-            "\"placementConstraints\": [{{\"type\": \"memberOf\", \"expression\": \"{expression}\"}}],"
-        );
-        check(
-            &one(&constraint, ""),
-            "a.json:2:47: placementConstraints[0].expression is not supported",
-            "come later",
-        );
-    }
 }
 
 #[test]
@@ -445,7 +476,7 @@ fn containers_cannot_wait_for_what_never_comes() {
              {{\"name\": \"a\", \"image\": \"i\", \"memory\": 9, \"dependsOn\": [{a}]}},\n\
              {{\"name\": \"bb\", \"image\": \"i\", \"memory\": 9, \"dependsOn\": [{b}]}}]}}"
         );
-        App::read(&text, "a.json").map_err(|it| on_line(&text, &it))
+        App::read(&text, "a.json", NONE).map_err(|it| on_line(&text, &it))
     };
     let on = |name: &str, condition: &str| {
         format!("{{\"containerName\": \"{name}\", \"condition\": \"{condition}\"}}")
@@ -512,7 +543,7 @@ fn mistakes_of_services_tasks_and_scripts_are_named_with_their_place() {
             "line 7: lifetimes.g names \"g\", but there is no such task definition",
         ),
     ] {
-        let error = App::read(&with(rest), "a.json").unwrap_err();
+        let error = App::read(&with(rest), "a.json", NONE).unwrap_err();
         let error = on_line(&with(rest), &error);
         assert_eq!(error, want);
     }
@@ -520,6 +551,148 @@ fn mistakes_of_services_tasks_and_scripts_are_named_with_their_place() {
         "{\"services\": [{\"serviceName\": \"d\", \"schedulingStrategy\": \"DAEMON\"}]}",
         "a.json:1:36: services[0].schedulingStrategy is not supported",
         "REPLICA",
+    );
+}
+
+/// A definition `f` with a constraint of its own, and what `rest` says.
+fn placed(rest: &str) -> String {
+    let own =
+        r#""placementConstraints": [{"type": "memberOf", "expression": "attribute:disk == ssd"}],"#;
+    format!("{{\"taskDefinitions\": [{}],\n{rest}}}", one(own, ""))
+}
+
+/// Constraints in JSON: expressions, or `distinctInstance`.
+fn constraints(texts: &[&str]) -> String {
+    let one = |it: &&str| match *it {
+        "distinctInstance" => r#"{"type": "distinctInstance"}"#.to_owned(),
+        it => format!(r#"{{"type": "memberOf", "expression": "{it}"}}"#),
+    };
+    let list: Vec<String> = texts.iter().map(one).collect();
+    format!("\"placementConstraints\": [{}]", list.join(", "))
+}
+
+#[test]
+fn constraints_of_requests_hold_with_those_of_the_definition() {
+    let racks = constraints(&["attribute:rack == a", "distinctInstance"]);
+    let service = |name: &str, more: &str| {
+        format!(
+            "{{\"serviceName\": \"{name}\", \"taskDefinition\": \"f\", \"desiredCount\": 1{more}}}"
+        )
+    };
+    let text = placed(&format!(
+        "\"services\": [{}, {}, {}],\n\"tasks\": [{{\"taskDefinition\": \"f\", {}}}],\n\"script\": [{}, {}]",
+        service("plain", ""),
+        service("racked", &format!(", {racks}")),
+        service("too", &format!(", {racks}")),
+        constraints(&["distinctInstance"]),
+        r#"{"at": "1s", "updateService": {"service": "racked", "desiredCount": 3}}"#,
+        r#"{"at": "2s", "updateService": {"service": "racked", "placementConstraints": []}}"#,
+    ));
+    let app = App::read(&text, "a.json", NONE).unwrap();
+    let shown: Vec<String> = app
+        .definitions
+        .iter()
+        .map(|it| {
+            let requires: Vec<String> =
+                it.spec.demand().requires.iter().map(ToString::to_string).collect();
+            let limits = it.spec.constraints.limits.iter();
+            let limits =
+                limits.map(|it| format!("at most {} {:?} a {}", it.max, it.who, it.domain));
+            let all: Vec<String> = requires.into_iter().chain(limits).collect();
+            assert_eq!(it.spec.name, format!("f:{}", it.program.revision));
+            assert!(it.spec.labels.is_empty(), "nobody asks for groups");
+            format!("{} {}", it.spec.name, all.join(", "))
+        })
+        .collect();
+    let each = "at most 1 Group a node";
+    assert_eq!(
+        shown,
+        [
+            "f:1 disk in [ssd]".to_owned(),
+            format!("f:2 disk in [ssd], rack in [a], {each}"),
+            format!("f:3 disk in [ssd], {each}"),
+        ]
+    );
+    let used: Vec<usize> = app
+        .steps
+        .iter()
+        .map(|it| match it.what {
+            StepKind::PutService { definition, .. } | StepKind::RunTasks { definition, .. } => {
+                definition
+            }
+            _ => unreachable!("only these"),
+        })
+        .collect();
+    assert_eq!(used, [0, 1, 1, 2, 1, 0], "an update keeps what it does not name, and may clear it");
+    assert!(app.warnings.is_empty(), "{:?}", app.warnings);
+}
+
+#[test]
+fn tasks_are_labelled_where_somebody_asks_for_groups() {
+    let tasks = |group: &str, constraint: &str| {
+        let group = format!("\"taskDefinition\": \"f\", \"group\": \"{group}\"");
+        format!("{{{group}, {}}}", constraints(&[constraint]))
+    };
+    let text = placed(&format!(
+        "\"tasks\": [{}, {}, {}]",
+        tasks("db", "attribute:disk == ssd"),
+        tasks("web", "task:group db"),
+        tasks("own", "task:group own"),
+    ));
+    let app = App::read(&text, "a.json", NONE).unwrap();
+    let labels: Vec<&str> = app.definitions.iter().map(|it| it.spec.labels[0].1.as_str()).collect();
+    assert_eq!(labels, ["db", "web", "own"]);
+    assert_eq!(app.definitions[1].spec.constraints.affinity.len(), 1);
+    let left: Vec<LeftOut> = app.warnings.iter().map(|it| it.what).collect();
+    assert_eq!(left, [LeftOut::OwnGroup]);
+
+    let other = placed(&format!("\"tasks\": [{}]", tasks("web", "task:group database")));
+    let app = App::read(&other, "a.json", NONE).unwrap();
+    let warning = app.warnings[0].to_string();
+    assert!(warning.contains("tasks[0].placementConstraints[0].expression: it names"), "{warning}");
+}
+
+#[test]
+fn mistakes_of_constraints_are_named_with_their_place() {
+    let on = |text: &str| {
+        placed(&format!("\"tasks\": [{{\"taskDefinition\": \"f\",\n{}}}]", constraints(&[text])))
+    };
+    let path = "tasks[0].placementConstraints[0]";
+    check(
+        &on("whatever is this"),
+        &format!("a.json:7:71: {path}.expression, at character 10 of the expression: what is that"),
+        "say it better",
+    );
+    // What is written with escapes is marked as a whole.
+    check(
+        &on("what\\u0065ver is this"),
+        &format!("a.json:7:61: {path}.expression, at character 10 of the expression: what is that"),
+        "",
+    );
+    check(
+        &one(&format!("{},", constraints(&["distinctInstance"])), ""),
+        "a.json:2:27: placementConstraints[0].type is not supported",
+        "put distinctInstance into the service or the task",
+    );
+    let both = on("distinctInstance").replace("tance\"}", "tance\", \"expression\": \"x\"}");
+    check(
+        &both,
+        &format!("a.json:7:69: {path}.expression is \"x\", not left out, with distinctInstance"),
+        "",
+    );
+    let eleven = placed(&format!(
+        "\"tasks\": [{{\"taskDefinition\": \"f\", {}}}]",
+        constraints(&["attribute:a == b"; 10])
+    ));
+    let error = App::read(&eleven, "a.json", NONE).unwrap_err().to_string();
+    assert!(
+        error.ends_with("not one of at most 10 constraints, the definition's included"),
+        "{error}"
+    );
+    check(
+        &on("near").replace("memberOf", "memberof"),
+        "a.json:2:35: taskDefinitions[0].placementConstraints[0].type is \"memberof\", not one of memberOf, distinctInstance",
+        "",
     );
 }
 
@@ -594,10 +767,10 @@ fn every_field_of_ecs_has_its_fate() {
         let plain = with(kind, "");
         let plain = plain.replace(",}", "}");
         let before =
-            App::read(&plain, "a.json").unwrap_or_else(|it| panic!("{kind}: {it}\n{plain}"));
+            App::read(&plain, "a.json", NONE).unwrap_or_else(|it| panic!("{kind}: {it}\n{plain}"));
         for &(name, rule) in fields {
             let text = with(kind, &format!("\"{name}\": [\"said\"]"));
-            let told = App::read(&text, "a.json");
+            let told = App::read(&text, "a.json", NONE);
             match rule {
                 Rule::Warn(what) => {
                     let app = told.unwrap_or_else(|it| panic!("{kind}.{name}: {it}"));
@@ -623,7 +796,7 @@ fn every_field_of_ecs_has_its_fate() {
             }
             let nothing = with(kind, &format!("\"{name}\": null"));
             if !matches!(rule, Rule::Read) {
-                let app = App::read(&nothing, "a.json").unwrap_or_else(|it| panic!("{it}"));
+                let app = App::read(&nothing, "a.json", NONE).unwrap_or_else(|it| panic!("{it}"));
                 assert_eq!(app.warnings.len(), before.warnings.len(), "{kind}.{name} says nothing");
             }
         }

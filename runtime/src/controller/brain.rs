@@ -409,7 +409,9 @@ impl Brain {
             last = last.max(it.revision);
             let known = self.state().definition(id);
             let same = Program { revision: it.revision, ..program.clone() };
-            if same == **it && known.containers == spec.containers {
+            if same == **it
+                && (TaskDefinition { name: known.name.clone(), ..spec.clone() }) == *known
+            {
                 return id;
             }
         }

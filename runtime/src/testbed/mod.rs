@@ -401,6 +401,8 @@ fn declared(record: &Record, plan: &Plan) -> Vec<Host> {
         capacity: share.clone(),
         reserve: Reserve::default(),
         reserved_ports: Vec::new(),
+        taints: Vec::new(),
+        images: BTreeMap::new(),
     };
     record.hosts.iter().map(host).collect()
 }
