@@ -57,6 +57,16 @@ pub enum Command {
     Compare(Compare),
     /// Run one policy once: summary, samples, and if asked for the tasks and the journal
     Simulate(Simulate),
+    /// Explain one decision: every node's verdict, the equally good ones, the choice, and why not another
+    ///
+    /// A scenario is one JSON document: nodes, what runs on them, what waits, and the task to place. The tasks that
+    /// come before it in the queue are placed first. Exit code 0 also if the task is not placed: that is an
+    /// answer, too; 1 if the decision is not the one that was explained; 2 for bad input.
+    ///
+    /// --why-not tries single changes of the node (more or less free cpu, memory, disk or GPUs, state, reserved ports,
+    /// attributes, taints, a task on it gone) and of the task (a smaller request, a taint tolerated), by deciding
+    /// again: to the thousandth of a core, the MiB, and the GPU device or the thousandth of a share.
+    Place(Place),
     /// Feed a journal back: verify it, or ask what other policies would have done
     Replay(Replay),
     /// How near the simulator comes to what a live cluster did: numbers, placements, the first difference
@@ -178,6 +188,40 @@ pub struct Simulate {
     /// Policy
     #[arg(long, short, default_value = "ecs", value_name = "P")]
     pub policy: String,
+    /// Explain the first decision on this task (its name in the trace, or its id such as t7), repeatable;
+    /// printed after the run and written to explain.json
+    #[arg(long = "explain", value_name = "TASK")]
+    pub explain: Vec<String>,
+}
+
+/// `bayplan place`.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The scenario file; `bayplan trace formats scenario` describes it
+    #[arg(value_name = "SCENARIO.json", required_unless_present = "schema")]
+    pub scenario: Option<PathBuf>,
+    /// Policy
+    #[arg(long, short, default_value = "ecs", value_name = "P")]
+    pub policy: String,
+    /// Explain this task [default: those under "place", or the first that waits]
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
+    /// Say what would have to be otherwise for the task to go to this node: the smallest single change of each
+    /// kind, found by deciding again
+    #[arg(long, value_name = "NODE")]
+    pub why_not: Option<String>,
+    /// Print JSON of the form bayplan-place/1, as --format json does
+    #[arg(long)]
+    pub json: bool,
+    /// Print the JSON Schema of scenario files
+    #[arg(long)]
+    pub schema: bool,
+    /// Who is tried first, as in `simulate`
+    #[arg(long, default_value = "fifo", value_name = "ORDER")]
+    pub queue: String,
+    /// Offer more than nodes have: cpu=1.6,memory=1.2
+    #[arg(long, value_name = "FACTORS")]
+    pub overcommit: Option<String>,
 }
 
 /// `bayplan replay`.

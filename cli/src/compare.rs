@@ -3,6 +3,7 @@
 use crate::args::{Compare, Format, Global, Simulate};
 use crate::error::Failure;
 use crate::output::{self, Folder};
+use crate::place::show;
 use crate::plan::{self, Plan};
 use crate::print;
 use crate::progress::Bar;
@@ -22,7 +23,7 @@ use std::sync::atomic::Ordering;
 pub fn compare(args: &Compare, global: &Global) -> Result<(), Failure> {
     let plan = plan::plan(&args.world, global)?;
     let policies = plan::policies(&args.policies)?;
-    run(&plan, global, &policies, args.seeds)
+    run(&plan, global, &policies, args.seeds, &[])
 }
 
 /// Runs `bayplan simulate`.
@@ -33,10 +34,16 @@ pub fn compare(args: &Compare, global: &Global) -> Result<(), Failure> {
 pub fn simulate(args: &Simulate, global: &Global) -> Result<(), Failure> {
     let plan = plan::plan(&args.world, global)?;
     let policies = vec![plan::policy(&args.policy)?];
-    run(&plan, global, &policies, 1)
+    run(&plan, global, &policies, 1, &args.explain)
 }
 
-fn run(plan: &Plan, global: &Global, policies: &[Policy], seed_count: u64) -> Result<(), Failure> {
+fn run(
+    plan: &Plan,
+    global: &Global,
+    policies: &[Policy],
+    seed_count: u64,
+    explain: &[String],
+) -> Result<(), Failure> {
     let begin = std::time::Instant::now();
     let Some(last) = global.seed.checked_add(seed_count - 1) else {
         return Err(Failure::new("--seed and --seeds run past the largest number")
@@ -57,10 +64,13 @@ fn run(plan: &Plan, global: &Global, policies: &[Policy], seed_count: u64) -> Re
     let total = first.workload.task_count() as u64 * policies.len() as u64 * seed_count;
     let bar = Bar::tasks(total, global.quiet);
     let several = policies.len() * seeds.len() > 1;
-    let extras = |policy: &Policy, seed: u64| extras(plan, policy, seed, several);
+    let extras = |policy: &Policy, seed: u64| Extras {
+        explain: explain.to_vec(),
+        ..extras(plan, policy, seed, several)
+    };
     let result = runner::all(plan, &workloads, policies, &seeds, extras, &bar);
     bar.clear();
-    let runs = result?;
+    let mut runs = result?;
     let was_stopped = runner::STOP.load(Ordering::Relaxed);
     if runs.is_empty() {
         return Err(
@@ -75,11 +85,19 @@ fn run(plan: &Plan, global: &Global, policies: &[Policy], seed_count: u64) -> Re
         runs: runs.iter().map(|it| it.timing.clone()).collect(),
     };
     let placements = runs.iter().filter_map(Finished::placement_line).collect::<Vec<_>>();
+    let explained = runs.first_mut().and_then(|it| it.explained.take());
     let reports = runs.into_iter().map(|it| (it.key, it.report)).collect();
     let comparison = Comparison::new(manifest, reports);
     folder.write(&comparison, &timings, plan.figures)?;
+    if let Some(document) = &explained {
+        output::write_json(&plan.out.join("explain.json"), document)?;
+    }
     let wrote = wrote(&plan.out, plan.figures);
     print::comparison(&comparison, global, several)?;
+    if let Some(document) = explained.filter(|_| global.format == Format::Table) {
+        print::line("")?;
+        show::show(&document, Format::Table)?;
+    }
     if global.format == Format::Table && !global.quiet {
         for line in placements {
             print::line(&line)?;
@@ -130,5 +148,6 @@ fn extras(plan: &Plan, policy: &Policy, seed: u64, several: bool) -> Extras {
     Extras {
         journal: plan.record_journal.then(|| place("journal", "")),
         tasks: plan.tasks.then(|| place("tasks", ".csv")),
+        explain: Vec::new(),
     }
 }

@@ -7,11 +7,13 @@ mod app_input;
 mod args;
 mod compare;
 mod error;
+mod explaining;
 mod fidelity;
 mod journal_file;
 mod live;
 mod live_error;
 mod output;
+mod place;
 mod plan;
 mod policies;
 mod print;
@@ -87,6 +89,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match command {
         Command::Compare(args) => compare::compare(args, global),
         Command::Simulate(args) => compare::simulate(args, global),
+        Command::Place(args) => place::place(args, global),
         Command::Replay(args) => replay::replay(args, global),
         Command::Fidelity(args) => fidelity::fidelity(args, global),
         Command::Reproduce(args) => match &args.what {

@@ -84,7 +84,7 @@ impl Folder {
         }
         if self.was_ours {
             self.remove_old(&self.dir, |name| {
-                name == "report.html"
+                ["report.html", "explain.json"].contains(&name)
                     || ["tasks.csv", "journal"].iter().any(|it| {
                         name.strip_suffix(it).is_some_and(|it| it.is_empty() || it.ends_with('.'))
                     })

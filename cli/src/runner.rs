@@ -1,7 +1,9 @@
 //! One run, and many of them over all cores.
 
 use crate::error::Failure;
+use crate::explaining::Explaining;
 use crate::journal_file::{End, Header, Writer};
+use crate::place::document::Document;
 use crate::plan::Plan;
 use crate::progress::Bar;
 use crate::task_log::TaskLog;
@@ -9,6 +11,7 @@ use crate::workloads::{Ready, Workloads};
 use cluster::arrival::StreamError;
 use cluster::event::{Change, NodeEvent};
 use cluster::explain::{Explanation, Question};
+use cluster::manager::Manager;
 use cluster::observer::Observer;
 use cluster::rules::Rules;
 use cluster::scheduler::{BadMemory, Desk, Scheduler};
@@ -21,8 +24,10 @@ use reports::manifest::RunTiming;
 use reports::run_report::RunReport;
 use schedulers::policy::Policy;
 use sim::world::{Config, Flow, Hooks, Outcome, Progress, RunError, run};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -39,6 +44,8 @@ pub struct Finished {
     pub timing: RunTiming,
     /// The hash over the chosen nodes, if tasks.csv was asked for.
     pub placements: Option<String>,
+    /// Decisions that were asked about.
+    pub explained: Option<Document>,
 }
 
 /// Where a run's own files go, if any are asked for.
@@ -48,6 +55,8 @@ pub struct Extras {
     pub journal: Option<PathBuf>,
     /// The task list.
     pub tasks: Option<PathBuf>,
+    /// Tasks whose first decision is to be explained.
+    pub explain: Vec<String>,
 }
 
 /// Set once the user wants to stop.
@@ -95,6 +104,7 @@ struct Watchers {
     check: bool,
     /// The first difference that the audit found.
     broken: Option<String>,
+    explaining: Option<Rc<RefCell<Explaining>>>,
 }
 
 impl Observer for Watchers {
@@ -106,6 +116,9 @@ impl Observer for Watchers {
         self.collector.observe(now, changes, state);
         if let Some(tasks) = &mut self.tasks {
             tasks.observe(now, changes, state);
+        }
+        if let Some(explaining) = &self.explaining {
+            explaining.borrow_mut().observe(changes, state);
         }
         if self.check
             && self.broken.is_none()
@@ -121,6 +134,7 @@ struct Keeper<'a> {
     journal: Option<Writer>,
     bar: &'a Bar,
     tasks_seen: u64,
+    explaining: Option<Rc<RefCell<Explaining>>>,
 }
 
 impl Hooks for Keeper<'_> {
@@ -128,6 +142,12 @@ impl Hooks for Keeper<'_> {
         match &mut self.journal {
             Some(journal) => journal.record(bytes),
             None => Ok(()),
+        }
+    }
+
+    fn before_decision(&mut self, now: Instant, manager: &Manager) {
+        if let Some(explaining) = &self.explaining {
+            explaining.borrow_mut().before_decision(now, manager);
         }
     }
 
@@ -188,6 +208,10 @@ pub fn one(
         }
         None => None,
     };
+    let explaining = match &extras.explain[..] {
+        [] => None,
+        names => Some(Rc::new(RefCell::new(Explaining::new(names, ready, policy, seed)?))),
+    };
     let spent_ns = Arc::new(AtomicU64::new(0));
     let scheduler = Timed { inner: policy.build(seed), spent_ns: Arc::clone(&spent_ns) };
     let mut watchers = Watchers {
@@ -195,8 +219,9 @@ pub fn one(
         tasks: extras.tasks.as_ref().map(|_| TaskLog::default()),
         check: plan.check,
         broken: None,
+        explaining: explaining.clone(),
     };
-    let mut keeper = Keeper { journal, bar, tasks_seen: 0 };
+    let mut keeper = Keeper { journal, bar, tasks_seen: 0, explaining: explaining.clone() };
     let begin = std::time::Instant::now();
     let mut stream = ready.stream();
     let (outcome, state) =
@@ -219,6 +244,13 @@ pub fn one(
         (Some(log), Some(path)) => Some(write_tasks(log, path, ready)?),
         _ => None,
     };
+    // The observer and the hooks hold it, too.
+    (watchers.explaining, keeper.explaining) = (None, None);
+    let explained = explaining.map(|it| {
+        let it = Rc::into_inner(it).expect("the run is over and holds it no more");
+        it.into_inner().finish(plan.workload_name())
+    });
+    let explained = explained.transpose()?;
     let deciding_secs = spent_ns.load(Ordering::Relaxed) as f64 / 1e9;
     let placed = outcome.progress.placed;
     let key = RunKey { policy: policy.to_string(), seed };
@@ -232,7 +264,7 @@ pub fn one(
         placements_per_sec: (deciding_secs > 0.0).then(|| placed as f64 / deciding_secs),
     };
     let report = watchers.collector.finish(outcome.end, &state);
-    Ok(Finished { key, report, outcome, timing, placements })
+    Ok(Finished { key, report, outcome, timing, placements, explained })
 }
 
 fn write_tasks(log: &TaskLog, path: &Path, ready: &Ready) -> Result<String, Failure> {

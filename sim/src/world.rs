@@ -89,6 +89,9 @@ pub trait Hooks {
         Ok(())
     }
 
+    /// Called before every decision.
+    fn before_decision(&mut self, _now: Instant, _manager: &Manager) {}
+
     /// Called every thousand calls of the manager.
     fn progress(&mut self, _progress: &Progress) -> Flow {
         Flow::Continue
@@ -728,6 +731,7 @@ impl World<'_> {
 
     fn decide(&mut self, now: Instant) -> Result<(), RunError> {
         self.progress.decisions += 1;
+        self.hooks.before_decision(now, &self.manager);
         let mut actions = std::mem::take(&mut self.actions);
         self.manager.decide(now, &mut actions);
         self.actions = actions;

@@ -286,13 +286,20 @@ fn events(events: &[EventView]) -> String {
 }
 
 fn explained(it: &Explanation, now_us: u64) -> Result<(), Failure> {
-    let Explanation { task, why, history } = it;
+    let Explanation { task, why, history, nodes } = it;
     tasks(std::slice::from_ref(task), now_us)?;
     print::line(&format!("\n{why}"))?;
     if !task.exit_codes.is_empty() {
         let codes: Vec<String> =
             task.exit_codes.iter().map(|(name, code)| format!("{name} {code}")).collect();
         print::line(&format!("\nexit codes: {}", codes.join(", ")))?;
+    }
+    if !nodes.is_empty() {
+        let mut table = print::columns(&["node", "now", "because"]);
+        for it in nodes {
+            table.add_row([&it.node, &it.verdict, &it.because]);
+        }
+        print::line(&format!("\n{table}"))?;
     }
     if history.is_empty() { Ok(()) } else { print::text(&format!("\n{}", events(history))) }
 }

@@ -12,6 +12,7 @@ mod live;
 mod live_replay;
 mod live_state;
 mod manners;
+mod place;
 mod real_data;
 mod reproduce;
 mod testbed;

@@ -317,6 +317,20 @@ pub struct Explanation {
     pub why: String,
     /// Everything recorded about it.
     pub history: Vec<EventView>,
+    /// What its policy says of every node, if it waits.
+    #[serde(default)]
+    pub nodes: Vec<NodeVerdict>,
+}
+
+/// What a policy says of one node for a task that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeVerdict {
+    /// Which node.
+    pub node: String,
+    /// `rejected`, `would do`, or `not looked at`.
+    pub verdict: String,
+    /// By what and by how much, or what its score is made of.
+    pub because: String,
 }
 
 /// What was removed from a host.

@@ -2,12 +2,13 @@
 
 use super::brain::Brain;
 use crate::agent::Order;
-use crate::control::{Answer, Applied, Request};
+use crate::control::{Answer, Applied, NodeVerdict, Request};
 use crate::engine::EngineError;
 use crate::plan::{Plan, PlanDefinition, Wish};
 use crate::program::{Overrides, Program};
 use crate::store::StoreError;
 use cluster::event::TaskKind;
+use cluster::explain::{NodeExplanation, Term, Verdict};
 use cluster::ids::{DefinitionId, TaskId};
 use cluster::units::Instant;
 use std::collections::BTreeSet;
@@ -81,7 +82,7 @@ impl Brain {
             Request::Nodes => Answer::Nodes(self.node_views()),
             Request::Services => Answer::Services(self.service_views()),
             Request::Events { from, limit } => Answer::Events(self.event_views(from, limit)?),
-            Request::Explain { task } => self.explain(&task)?,
+            Request::Explain { task } => self.explain(now, &task)?,
             Request::Logs { .. } | Request::Down | Request::End => {
                 unreachable!("not answered at once")
             }
@@ -270,9 +271,13 @@ impl Brain {
         Ok(done(vec![note]))
     }
 
-    fn explain(&self, name: &str) -> Result<Answer, Refused> {
-        let found = self.explanation(self.find_task(name)?)?;
-        found.map(|it| Answer::Explained(Box::new(it))).ok_or_else(|| no_task(name))
+    fn explain(&mut self, now: Instant, name: &str) -> Result<Answer, Refused> {
+        let task = self.find_task(name)?;
+        let mut found = self.explanation(task)?.ok_or_else(|| no_task(name))?;
+        if let Some(said) = self.manager.explain_nodes(now, task) {
+            found.nodes = said.nodes.into_iter().map(verdict).collect();
+        }
+        Ok(Answer::Explained(Box::new(found)))
     }
 
     fn logs(
@@ -371,4 +376,21 @@ fn no_task(name: &str) -> Refused {
 
 fn done(notes: Vec<String>) -> Answer {
     Answer::Done { notes }
+}
+
+/// What is said of a node, in words.
+fn verdict(said: NodeExplanation) -> NodeVerdict {
+    let (verdict, because) = match said.verdict {
+        Verdict::Rejected(by) => {
+            let reasons = by.iter().map(|it| format!("{}: {}", it.filter, it.reason));
+            ("rejected", reasons.collect::<Vec<_>>().join("; "))
+        }
+        Verdict::Scored { terms, .. } => {
+            let value = |it: &Term| it.text.clone().unwrap_or_else(|| it.raw.to_string());
+            let terms = terms.iter().map(|it| format!("{} {}", it.name, value(it)));
+            ("would do", terms.collect::<Vec<_>>().join(", "))
+        }
+        Verdict::NotLookedAt(why) => ("not looked at", why),
+    };
+    NodeVerdict { node: said.node.name, verdict: verdict.to_owned(), because }
 }

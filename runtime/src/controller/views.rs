@@ -256,13 +256,13 @@ impl Brain {
         }
         if let Some(task) = self.task_view(id) {
             let why = self.why(id, &task);
-            return Ok(Some(Explanation { task, why, history }));
+            return Ok(Some(Explanation { task, why, history, nodes: Vec::new() }));
         }
         let end = self.store.ends()?.into_iter().rev().find(|it| it.1.task == id);
         Ok(end.map(|(number, end)| {
             let task = self.end_view(&end);
             let why = format!("It ended with record {number}: {}.", task.reason);
-            Explanation { task, why, history }
+            Explanation { task, why, history, nodes: Vec::new() }
         }))
     }
 

@@ -340,6 +340,7 @@ impl<const N: usize> Rank for Ecs<N> {
                 let part = Part::lowest(step.to_string(), value);
                 match step {
                     Step::Binpack(resource) => part.amount(*resource),
+                    _ if value == 1 => part.said("1 task"),
                     _ => part.said(format!("{value} tasks")),
                 }
             })
