@@ -128,6 +128,138 @@ fn an_app_is_simulated_and_its_journal_verified() {
     assert_eq!(rows[0], rows[1]);
 }
 
+/// Definition `web` with one container, services and tasks under the constraints in braces.
+fn constrained(web: &str, service: &str, task: &str) -> String {
+    let constraints = |list: &str| {
+        let one = |it: &str| match it {
+            "distinctInstance" => "{\"type\": \"distinctInstance\"}".to_owned(),
+            it => format!("{{\"type\": \"memberOf\",\n\"expression\": \"{it}\"}}"),
+        };
+        let list: Vec<String> = list.split(';').filter(|it| !it.is_empty()).map(one).collect();
+        format!("\"placementConstraints\": [{}]", list.join(", "))
+    };
+    format!(
+        "{{\"taskDefinitions\": [{{\"family\": \"web\", {}, \"containerDefinitions\": [\
+         {{\"name\": \"web\", \"image\": \"web:1\", \"cpu\": 128, \"memory\": 128}}]}}],\
+         \"services\": [{{\"serviceName\": \"front\", \"taskDefinition\": \"web\", \"desiredCount\": 3, {}}}],\
+         \"tasks\": [{{\"taskDefinition\": \"web\", \"count\": 2, {}}}]}}",
+        constraints(web),
+        constraints(service),
+        constraints(task)
+    )
+}
+
+/// Four nodes of two zones and three racks, one without.
+const RACKS: &str = "name,zone,cpu_cores,mem_gib,label:rack,label:slots\nn1,a,2,4,r1,4\nn2,a,2,4,r2,9.5\n\
+                     n3,b,2,4,r10,10\nn4,b,2,4,,\n";
+
+#[test]
+fn constraints_of_apps_bind_every_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "nodes.csv", RACKS);
+    for (web, service, task, want) in [
+        // Both at once, and one a node.
+        (
+            "attribute:rack exists",
+            "distinctInstance",
+            "attribute:ecs.availability-zone == b",
+            "n1 n2 n3 | n3 n3",
+        ),
+        // Only two nodes are left for three.
+        ("not(attribute:rack == r2)", "attribute:rack exists;distinctInstance", "", "- n1 n3 | *"),
+        (
+            "attribute:slots > 9.5 or ec2InstanceId == n4",
+            "attribute:slots exists",
+            "",
+            "n3 n3 n3 | *",
+        ),
+        ("attribute:rack =~ r[0-9]", "attribute:rack !~ r1", "", "n2 n2 n2 | *"),
+        // Near to the service, which is apart from the task's group in turn.
+        ("", "attribute:rack in [r1, r10]", "task:group == service:front", "n1 n1 n3 | ?"),
+        (
+            "",
+            "attribute:rack == r1",
+            "not(task:group == service:front);ec2InstanceId in [n1, n2]",
+            "n1 n1 n1 | n2 n2",
+        ),
+        ("ec2InstanceId == n1", "runningTasksCount < 2", "", "- n1 n1 | n1 n1"),
+    ] {
+        put(dir.path(), "app.json", constrained(web, service, task));
+        for policy in ["ecs", "kubernetes", "swarm-random", "best-fit"] {
+            let args = [
+                "simulate",
+                "--app",
+                "app.json",
+                "--cluster",
+                "nodes.csv",
+                "--until",
+                "1m",
+                "--policy",
+                policy,
+                "--tasks",
+                "--check",
+                "--no-figures",
+                "--quiet",
+                "--out",
+                "o",
+            ];
+            succeed(dir.path(), &args);
+            let tasks = dir.path().join("o/tasks.csv");
+            let (groups, nodes) = (column(&tasks, "group"), column(&tasks, "node_name"));
+            let of = |group: &str| {
+                let mut found: Vec<&str> = groups
+                    .iter()
+                    .zip(&nodes)
+                    .filter(|it| it.0 == group)
+                    .map(|it| if it.1.is_empty() { "-" } else { it.1.as_str() })
+                    .collect();
+                found.sort_unstable();
+                found
+            };
+            let (front, alone) = (of("service:front"), of("family:web"));
+            let (want_front, want_alone) = want.split_once(" | ").unwrap();
+            let is_front = match want_front {
+                "n1 n1 n3" => front.iter().all(|it| ["n1", "n3"].contains(it)),
+                exactly => front.join(" ") == exactly,
+            };
+            let is_alone = match want_alone {
+                "*" => true,
+                "?" => alone.iter().all(|it| front.contains(it)),
+                exactly => alone.join(" ") == exactly,
+            };
+            assert!(is_front && is_alone, "{policy}, {web:?}: {front:?} and {alone:?}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn bad_constraints_are_told_where_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "nodes.csv", RACKS);
+    for (expression, wants) in [
+        (
+            "attribute:rack = r1",
+            [
+                "app.json:2:31",
+                "at character 16 of the expression: \"=\" is not an operator",
+                "attribute:NAME == VALUE",
+            ],
+        ),
+        (
+            "attribute:rack exists and agentVersion > 1.2",
+            ["app.json:2:42", "nothing is known of agentVersion", "leave it out"],
+        ),
+        (
+            "attribute:rack exists or task:group == web",
+            ["app.json:2:41", "task:group cannot stand in an `or`", "as a constraint of its own"],
+        ),
+    ] {
+        put(dir.path(), "app.json", constrained("", expression, ""));
+        let args = ["simulate", "--app", "app.json", "--cluster", "nodes.csv", "--until", "1m"];
+        refuses(dir.path(), &args, &wants);
+    }
+}
+
 #[test]
 fn an_app_is_compared_on_declared_hosts() {
     let dir = shop();
