@@ -6,14 +6,15 @@
 //!
 //! Source: Kubernetes v1.35, plugins `InterPodAffinity` and `PodTopologySpread`, filters. As there, a task counts as
 //! near only if it passes all hard affinities at once; the first of its kind may go anywhere; tasks that are there
-//! already and want to be apart from this one are heard, too; the emptiest domain is looked for among the nodes that
-//! pass the task's own tests of attributes. Differs: nodes that are lost have no domain; and see
+//! already and want to be apart from this one are heard, too; a spread looks at those nodes only that pass the task's
+//! own tests of attributes and are in some domain of each of its spreads, and one over every task (no tests of labels)
+//! counts nobody. A node without a zone is in no domain. Differs: nodes that are lost have no domain; and see
 //! [`constraint`](crate::constraint).
 
 use crate::constraint::{Affinity, Limit, Side, Spread, Strength, Who, all_hold};
 use crate::demand::TaskDefinition;
 use crate::ids::{DefinitionId, GroupId, NodeId};
-use crate::nodes::{NODE, NodeStatus, Nodes};
+use crate::nodes::{NO_ZONE, NodeStatus, Nodes, ZONE};
 use crate::state::{State, Task};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -132,26 +133,33 @@ impl<'a> Company<'a> {
         let hard = || own.constraints.affinity.iter().filter(|it| it.strength == Strength::Hard);
         let near: Vec<&Affinity> = hard().filter(|it| it.side == Side::Near).collect();
         let who: Vec<&Who> = near.iter().map(|it| &it.who).collect();
+        let wanted: Vec<Counts<'a>> = near
+            .iter()
+            .map(|it| self.count(state, task, own, &who, &it.domain, |_| true))
+            .collect();
         let is_first = who.iter().all(|it| selects(it, own, task.group, own, task.group))
-            && self.count(state, task, own, &who, NODE).is_empty();
-        for it in near {
-            let counts = self.count(state, task, own, &who, &it.domain);
+            && wanted.iter().all(Counts::is_empty);
+        for (it, counts) in near.into_iter().zip(wanted) {
             rules.push(Rule::Near { domain: &it.domain, counts, is_first });
         }
         for it in hard().filter(|it| it.side == Side::Apart) {
-            let counts = self.count(state, task, own, &[&it.who], &it.domain);
+            let counts = self.count(state, task, own, &[&it.who], &it.domain, |_| true);
             rules.push(Rule::Apart { domain: &it.domain, counts, is_theirs: false });
         }
         let spreads: Vec<&Spread> = own.constraints.spread.iter().filter(|it| it.is_hard).collect();
+        let counts_there = |node: NodeId| {
+            self.nodes.status(node) != NodeStatus::Lost
+                && self.nodes.attributes_fit(state.shape(task.shape), node)
+                && spreads.iter().all(|it| domain_of(self.nodes, node, &it.domain).is_some())
+        };
         for it in &spreads {
-            let mut counts = self.count(state, task, own, &[&it.who], &it.domain);
+            let is_everybody = matches!(&it.who, Who::Labels { all, .. } if all.is_empty());
+            let mut counts = self.count(state, task, own, &[&it.who], &it.domain, |node| {
+                !is_everybody && counts_there(node)
+            });
             let mut eligible = Counts::new();
-            for node in self.nodes.ids() {
-                if self.nodes.status(node) != NodeStatus::Lost
-                    && self.nodes.attributes_fit(state.shape(task.shape), node)
-                    && spreads.iter().all(|it| self.nodes.text(node, &it.domain).is_some())
-                {
-                    let domain = self.nodes.text(node, &it.domain).expect("asked above");
+            for node in self.nodes.ids().filter(|it| counts_there(*it)) {
+                if let Some(domain) = domain_of(self.nodes, node, &it.domain) {
                     eligible.insert(domain, counts.get(domain).copied().unwrap_or(0));
                 }
             }
@@ -162,7 +170,7 @@ impl<'a> Company<'a> {
             rules.push(Rule::Spread { it, counts, least, own });
         }
         for it in &own.constraints.limits {
-            let counts = self.count(state, task, own, &[&it.who], &it.domain);
+            let counts = self.count(state, task, own, &[&it.who], &it.domain, |_| true);
             let own = u32::from(selects(&it.who, own, task.group, own, task.group));
             rules.push(Rule::Limit { it, counts, own });
         }
@@ -200,7 +208,7 @@ impl<'a> Company<'a> {
         }
     }
 
-    /// Placed tasks that are meant by all of these, per domain.
+    /// Placed tasks that are meant by all of these, per domain, on those nodes.
     fn count(
         &self,
         state: &'a State,
@@ -208,13 +216,15 @@ impl<'a> Company<'a> {
         own: &TaskDefinition,
         who: &[&Who],
         domain: &str,
+        on: impl Fn(NodeId) -> bool,
     ) -> Counts<'a> {
         let mut counts = Counts::new();
         let by_labels: Vec<&Who> = who.iter().copied().filter(|it| **it != Who::Group).collect();
         let by_group = by_labels.len() < who.len();
         if by_group && by_labels.is_empty() {
             let group = task.group.and_then(|it| state.group(it));
-            for &(node, count) in group.map_or(&[][..], |it| it.on_nodes()) {
+            let there = group.map_or(&[][..], |it| it.on_nodes()).iter();
+            for &(node, count) in there.filter(|it| on(it.0)) {
                 self.add(&mut counts, domain, node, count);
             }
             return counts;
@@ -222,7 +232,8 @@ impl<'a> Company<'a> {
         for definition in (0..state.definition_count() as u32).map(DefinitionId) {
             let other = state.definition(definition);
             if by_labels.iter().all(|it| selects(it, own, None, other, None)) {
-                for &(node, count) in state.placed_of(definition).on_nodes() {
+                let there = state.placed_of(definition).on_nodes().iter();
+                for &(node, count) in there.filter(|it| on(it.0)) {
                     let count = match by_group {
                         true => in_group(state, node, definition, task.group),
                         false => count,
@@ -235,7 +246,7 @@ impl<'a> Company<'a> {
     }
 
     fn add(&self, counts: &mut Counts<'a>, domain: &str, node: NodeId, count: u32) {
-        if let Some(domain) = self.nodes.text(node, domain).filter(|_| count > 0) {
+        if let Some(domain) = domain_of(self.nodes, node, domain).filter(|_| count > 0) {
             *counts.entry(domain).or_insert(0) += count;
         }
     }
@@ -265,7 +276,7 @@ impl Rule<'_> {
             Self::Limit { it, counts, .. } => (it.domain.as_str(), counts),
         };
         let domain = || name.to_owned();
-        let Some(value) = nodes.text(node, name) else {
+        let Some(value) = domain_of(nodes, node, name) else {
             // Where there is no domain, nobody is in it.
             return match self {
                 Self::Apart { .. } => Ok(()),
@@ -290,6 +301,11 @@ impl Rule<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The domain that a node is in.
+fn domain_of<'a>(nodes: &'a Nodes, node: NodeId, domain: &str) -> Option<&'a str> {
+    nodes.text(node, domain).filter(|it| domain != ZONE || *it != NO_ZONE)
 }
 
 /// Whether a rule of a task of `own` is about a task of `other`.

@@ -2,8 +2,8 @@
 
 use crate::company::Company;
 use crate::constraint::{
-    Affinity, Constraints, Effect, Limit, Requirement, Side, Spread, Strength, Taint, Toleration,
-    Who,
+    Affinity, Constraints, Effect, Limit, Requirement, Side, Spread, Strength, Taint, Test,
+    Toleration, Who,
 };
 use crate::demand::{Amounts, Demand, TaskDefinition};
 use crate::event::{Event, NodeEvent, OnLoss, Submission, TaskKind};
@@ -210,4 +210,51 @@ fn placements_after_the_first_rule_are_counted_too() {
     assert_eq!(rig.may(one), "23");
     rig.tell(Event::TaskCancelled { task: first });
     assert_eq!(rig.may(one), "023");
+}
+
+/// A rig with a sixth node that has no zone and no rack.
+fn with_a_node_nowhere() -> Rig {
+    let mut rig = Rig::new();
+    let amounts = Amounts { cpu: MilliCpu(4000), memory: Bytes::from_gib(4), disk: Bytes(0) };
+    let capacity = NodeCapacity { amounts, gpus: vec![] };
+    let spec = NodeSpec { name: "n5".into(), capacity, ..NodeSpec::default() };
+    rig.tell(Event::Node { node: NodeId(5), event: NodeEvent::Joined(Box::new(spec)) });
+    rig
+}
+
+#[test]
+fn a_node_without_a_zone_is_in_none() {
+    for (constraints, want) in [
+        (hard(Side::Near, ZONE, app("web")), "0123"),
+        (hard(Side::Apart, ZONE, app("web")), "01235"),
+        (limit(ZONE, 1, app("web")), "0123"),
+        (spread(ZONE, 1, 0, app("web")), "0123"),
+    ] {
+        let mut rig = with_a_node_nowhere();
+        rig.task("web", Constraints::default(), Some(5));
+        let task = rig.task("web", constraints.clone(), None);
+        assert_eq!(rig.may(task), want, "{constraints:?}");
+    }
+}
+
+#[test]
+fn spread_counts_where_the_task_may_be() {
+    // Two in a, but one of them on a node that the task's own tests rule out.
+    let not_1 = vec![vec![Requirement::one_of(NODE, ["n0", "n2", "n3"].map(str::to_owned))]];
+    for (any_of, want) in [(vec![], "23"), (not_1, "023")] {
+        let mut rig = Rig::new();
+        for node in [0, 1, 2] {
+            rig.task("web", Constraints::default(), Some(node));
+        }
+        let within = Requirement { attribute: "rack".into(), test: Test::Exists };
+        let any_of = if any_of.is_empty() { vec![vec![within]] } else { any_of };
+        let task = rig.task("web", Constraints { any_of, ..spread(ZONE, 1, 0, app("web")) }, None);
+        assert_eq!(rig.may(task), want);
+    }
+    // A rule about everybody counts nobody.
+    let mut rig = Rig::new();
+    rig.task("web", Constraints::default(), Some(0));
+    let all = Who::Labels { all: vec![], namespaces: vec![] };
+    let task = rig.task("web", spread(NODE, 1, 0, all), None);
+    assert_eq!(rig.may(task), "0123");
 }

@@ -120,6 +120,12 @@ impl Desk<'_> {
         self.core.next_task(self.now, self.actions)
     }
 
+    /// Whether [`Desk::head`] passes over a pending task because its shape is known to fit nowhere. A scheduler
+    /// that can make room looks at such tasks by itself.
+    pub fn passes_over(&self, task: TaskId) -> bool {
+        self.core.passes_over(task)
+    }
+
     /// All pending tasks in queue order, those known to fit nowhere included. Linear in the queue.
     pub fn pending(&self) -> Vec<TaskId> {
         self.core.queue.in_order()

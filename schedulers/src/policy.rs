@@ -218,12 +218,12 @@ fn times(limit: usize) -> String {
 
 /// The words most like `found`, the nearest first; at most three. A slip of one letter is nearer than a part
 /// of a word, which is nearer than a word that takes more letters.
-fn nearest(found: &str, words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+pub(crate) fn nearest(found: &str, words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let found = found.to_lowercase();
     let mut near: Vec<((u8, usize), &'static str)> = words
-        .filter_map(|it| match strsim::damerau_levenshtein(&found, it) {
+        .filter_map(|it| match strsim::damerau_levenshtein(&found, &it.to_lowercase()) {
             slip @ 0..=1 => Some(((0, slip), it)),
-            part if is_part(&found, it) => Some(((1, part), it)),
+            part if is_part(&found, &it.to_lowercase()) => Some(((1, part), it)),
             more if more <= 1 + it.len() / 3 => Some(((2, more), it)),
             _ => None,
         })
@@ -388,8 +388,24 @@ impl<'t> Arguments<'t> {
         self.value(name, known, |span, _| span.to_string())
     }
 
+    /// The error that a value is of no use beside the others; where it stands, if it was given.
+    pub(crate) fn refusal(&self, name: &'static str, wanted: &str) -> PolicyError {
+        let (row, _) = self.parameter(name);
+        let given = self.given.iter().find(|it| it.parameter == row);
+        let end = self.text.len();
+        let at = given.map_or(end..end, |it| it.value.clone());
+        PolicyError::BadValue {
+            found: self.text[at.clone()].to_owned(),
+            at,
+            policy: self.card.name,
+            parameter: name,
+            wanted: wanted.to_owned(),
+            nearest: Vec::new(),
+        }
+    }
+
     /// A single value of whatever kind. `canonical` makes equal values of different spelling alike.
-    fn value<T>(
+    pub(crate) fn value<T>(
         &mut self,
         name: &'static str,
         known: impl Fn(&str) -> Option<T>,

@@ -9,7 +9,7 @@ use super::labels::{InvalidSelector, Labels, Operator, Requirement, Selector};
 use super::node_terms::{self, FieldRequirement, NodeTerm};
 use super::pod::{
     Container, HostPort, Inclusion, InitContainer, Pod, PodId, PodShape, PodSpec, PodTerm,
-    PodTerms, SpreadConstraint, Unsatisfiable,
+    PodTerms, SpreadConstraint, Unsatisfiable, Within,
 };
 use super::resources::{Absent, Requests};
 use super::taints::{Comparison, Effect, Taint, Toleration};
@@ -432,6 +432,7 @@ impl SpreadFile {
             topology_key: self.topology_key.clone(),
             unsatisfiable: self.when_unsatisfiable,
             selector: selector.map(|it| if same.is_empty() { it } else { it.and_labels(&same) }),
+            within: Within::Own,
             min_domains: self.min_domains.unwrap_or(1),
             node_affinity: self.node_affinity_policy.unwrap_or(Inclusion::Honor),
             node_taints: self.node_taints_policy.unwrap_or(Inclusion::Ignore),

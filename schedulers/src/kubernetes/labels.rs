@@ -4,6 +4,7 @@
 //! as whole texts, case counts. A selector is checked when it is made, as there: a key must be a qualified
 //! name and a value a label value, so that one that cannot be parsed is known before any node is looked at.
 
+use cluster::constraint::{self, Test};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -67,16 +68,6 @@ pub struct Requirement {
     test: Test,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
-    In(Vec<String>),
-    NotIn(Vec<String>),
-    Exists,
-    Missing,
-    Above(i64),
-    Below(i64),
-}
-
 impl Requirement {
     /// # Errors
     ///
@@ -101,7 +92,7 @@ impl Requirement {
             Operator::In => Test::In(values),
             Operator::NotIn => Test::NotIn(values),
             Operator::Exists => Test::Exists,
-            Operator::DoesNotExist => Test::Missing,
+            Operator::DoesNotExist => Test::Absent,
             Operator::Gt => Test::Above(bound(&values)?),
             Operator::Lt => Test::Below(bound(&values)?),
         };
@@ -121,16 +112,14 @@ impl Requirement {
 
     /// Whether the labels meet it.
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.key);
-        let number = || value.and_then(|it| it.parse::<i64>().ok());
-        match &self.test {
-            Test::In(values) => value.is_some_and(|it| values.contains(it)),
-            Test::NotIn(values) => value.is_none_or(|it| !values.contains(it)),
-            Test::Exists => value.is_some(),
-            Test::Missing => value.is_none(),
-            Test::Above(bound) => number().is_some_and(|it| it > *bound),
-            Test::Below(bound) => number().is_some_and(|it| it < *bound),
-        }
+        self.test.holds(labels.get(&self.key).map(String::as_str))
+    }
+}
+
+/// What our tasks ask is taken as valid, whatever its key and values are.
+impl From<&constraint::Requirement> for Requirement {
+    fn from(it: &constraint::Requirement) -> Self {
+        Self { key: it.attribute.clone(), test: it.test.clone() }
     }
 }
 

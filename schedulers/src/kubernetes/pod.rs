@@ -90,6 +90,29 @@ pub enum Inclusion {
     Ignore,
 }
 
+/// Whose pods a spread constraint counts. The API knows the pod's own namespace only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Within {
+    /// Those of the pod's own namespace.
+    #[default]
+    Own,
+    /// Those of these namespaces.
+    Named(BTreeSet<String>),
+    /// Those of all namespaces.
+    All,
+}
+
+impl Within {
+    /// Whether pods of that namespace count for a pod of `own`.
+    pub fn counts(&self, namespace: &str, own: &str) -> bool {
+        match self {
+            Self::Own => namespace == own,
+            Self::Named(names) => names.contains(namespace),
+            Self::All => true,
+        }
+    }
+}
+
 /// A rule that pods be spread over the values of a node label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpreadConstraint {
@@ -99,8 +122,10 @@ pub struct SpreadConstraint {
     pub topology_key: String,
     /// Filter or score.
     pub unsatisfiable: Unsatisfiable,
-    /// Which pods of the pod's namespace count, with the labels of `matchLabelKeys`.
+    /// Which pods count, with the labels of `matchLabelKeys`.
     pub selector: Result<Selector, InvalidSelector>,
+    /// In which namespaces.
+    pub within: Within,
     /// With fewer values than that the fewest is taken as 0.
     pub min_domains: usize,
     /// Whether nodes that the pod's node selector and affinity rule out are left out.

@@ -59,13 +59,26 @@ pub fn dry_run<'a>(
     rows: &[usize],
     offset: usize,
 ) -> Vec<Candidate<'a>> {
+    dry_run_among(profile, cluster, pod, rows, offset, |_, _| true)
+}
+
+/// The same, where a filter of the caller's own comes after all others: `holds` says whether a row could take
+/// the pod if these pods had left it.
+pub fn dry_run_among<'a>(
+    profile: &'a Profile,
+    cluster: &'a Cluster,
+    pod: &'a Pod,
+    rows: &[usize],
+    offset: usize,
+    holds: impl Fn(usize, &[PodId]) -> bool,
+) -> Vec<Candidate<'a>> {
     let Ok(prepared) = Prepared::new(profile, cluster, pod) else { return Vec::new() };
     let count = rows.len() as i64;
     let wanted = enough(count, profile.preemption_percentage, profile.preemption_nodes_min);
     let (mut clean, mut violating) = (Vec::new(), Vec::new());
     for at in 0..rows.len() {
         let row = rows[(offset + at) % rows.len()];
-        let Some(found) = victims(&prepared, cluster, pod, row) else { continue };
+        let Some(found) = victims(&prepared, cluster, pod, row, &holds) else { continue };
         let kind = if found.violations == 0 { &mut clean } else { &mut violating };
         kind.push(found);
         if !clean.is_empty() && clean.len() + violating.len() >= wanted as usize {
@@ -84,6 +97,7 @@ pub fn victims<'a>(
     cluster: &'a Cluster,
     pod: &Pod,
     row: usize,
+    holds: &impl Fn(usize, &[PodId]) -> bool,
 ) -> Option<Candidate<'a>> {
     let node = cluster.node(row);
     let lower = node.pods().iter().filter(|it| it.priority < pod.priority);
@@ -97,6 +111,10 @@ pub fn victims<'a>(
         used.remove(other);
     }
     check_with_nominated(&prepared, cluster, row, node, &used).ok()?;
+    let mut gone: Vec<PodId> = lower.iter().map(|it| it.id).collect();
+    if !holds(row, &gone) {
+        return None;
+    }
     lower.sort_by_key(|it| importance(it));
     let (protected, others) = by_budget(&lower, &cluster.budgets);
     let mut victims = Vec::new();
@@ -105,7 +123,11 @@ pub fn victims<'a>(
         for other in group {
             prepared.shift(node, other, 1);
             used.add(other);
-            if check_with_nominated(&prepared, cluster, row, node, &used).is_err() {
+            gone.retain(|it| *it != other.id);
+            if check_with_nominated(&prepared, cluster, row, node, &used).is_err()
+                || !holds(row, &gone)
+            {
+                gone.push(other.id);
                 prepared.shift(node, other, -1);
                 used.remove(other);
                 victims.push(other);

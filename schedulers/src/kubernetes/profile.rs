@@ -6,7 +6,7 @@
 use super::labels::{InvalidSelector, Selector};
 use super::node_terms::NodeAffinity;
 use super::node_tree::{HOSTNAME, ZONE};
-use super::pod::{Inclusion, SpreadConstraint, Unsatisfiable};
+use super::pod::{Inclusion, SpreadConstraint, Unsatisfiable, Within};
 use super::resources::Resource;
 
 /// The extended resource of GPUs.
@@ -173,6 +173,7 @@ impl SpreadDefaults {
             topology_key: key.to_owned(),
             unsatisfiable: Unsatisfiable::ScheduleAnyway,
             selector: Ok(Selector::NOTHING),
+            within: Within::Own,
             min_domains: 1,
             node_affinity: Inclusion::Honor,
             node_taints: Inclusion::Ignore,

@@ -91,14 +91,19 @@ impl Rule<'_> {
                 || untolerated(&node.taints, &spec.tolerations).is_none())
     }
 
+    /// Whether it counts such a pod for one of this namespace.
+    pub fn means(&self, other: &PodSpec, namespace: &str) -> bool {
+        self.constraint.within.counts(&other.namespace, namespace)
+            && self.selector.matches(&other.labels)
+    }
+
     /// How many pods of the node count for a pod of this namespace. Pods that are being deleted do not, and
     /// nothing does for a selector that requires nothing. `seen` is this rule's own.
     pub fn count(&self, node: &Node, namespace: &str, seen: &mut PerShape<bool>) -> i64 {
         if self.selector.is_empty() || self.mark.is_some_and(|it| !node.may_have(it)) {
             return 0;
         }
-        let is_meant =
-            |it: &PodSpec| it.namespace == namespace && self.selector.matches(&it.labels);
+        let is_meant = |it: &PodSpec| self.means(it, namespace);
         let counts = |it: &&Pod| !it.terminating && *seen.ask(it, is_meant);
         node.pods().iter().filter(counts).count() as i64
     }

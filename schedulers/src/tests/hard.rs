@@ -5,7 +5,7 @@ use super::Life;
 use cluster::constraint::{Affinity, Side, Spread, Strength, Who, all_hold};
 use cluster::demand::{Amounts, Demand, Port, TaskDefinition};
 use cluster::ids::{GroupId, NodeId, TaskId};
-use cluster::nodes::{DeviceSet, NodeSpec, NodeStatus};
+use cluster::nodes::{DeviceSet, NO_ZONE, NodeSpec, NodeStatus, ZONE};
 use cluster::units::GpuMilli;
 
 /// A kind of hard constraint: whether a node may be given this task.
@@ -107,7 +107,7 @@ impl<'a> Ledger<'a> {
 
     /// Tasks that are meant in the domain of this value.
     fn count(&self, domain: &str, value: &str, is_meant: impl Fn(&Member<'_>) -> bool) -> u32 {
-        let there = self.nodes.iter().filter(|it| it.spec.value(domain) == Some(value));
+        let there = self.nodes.iter().filter(|it| it.domain(domain) == Some(value));
         there.flat_map(|it| &it.runs).filter(|it| is_meant(&it.0)).count() as u32
     }
 }
@@ -141,6 +141,11 @@ impl Kept<'_> {
             held + demand.gpus.milli.0 <= GpuMilli::DEVICE.0
                 && (models.is_empty() || models.contains(model))
         })
+    }
+
+    /// A node without a zone is in none.
+    fn domain(&self, name: &str) -> Option<&str> {
+        self.spec.value(name).filter(|it| name != ZONE || *it != NO_ZONE)
     }
 
     /// Its tests of attributes, lists of which one must hold included.
@@ -200,64 +205,73 @@ fn has_no_taint(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     taints.all(|taint| tolerations.iter().any(|it| it.covers(taint)))
 }
 
-/// Near are those that all its affinities mean. The first of its kind may go anywhere.
+/// Near are those that all its affinities mean. The first of its kind may go anywhere; those who are in no domain
+/// at all do not count.
 fn is_near(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     let meant = |other: &Member<'_>| task.hard(Side::Near).all(|it| task.means(&it.who, other));
-    let any = ledger.nodes.iter().flat_map(|it| &it.runs).any(|it| meant(&it.0));
+    let in_some_domain =
+        |there: &&Kept<'_>| task.hard(Side::Near).any(|it| there.domain(&it.domain).is_some());
+    let there = ledger.nodes.iter().filter(in_some_domain);
+    let any = there.flat_map(|it| &it.runs).any(|it| meant(&it.0));
     let is_first = !any && meant(&task);
     task.hard(Side::Near).all(|it| {
-        let value = ledger.nodes[node.row()].spec.value(&it.domain);
+        let value = ledger.nodes[node.row()].domain(&it.domain);
         value.is_some_and(|value| is_first || ledger.count(&it.domain, value, meant) > 0)
     })
 }
 
 fn is_apart(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     task.hard(Side::Apart).all(|it| {
-        let value = ledger.nodes[node.row()].spec.value(&it.domain);
+        let value = ledger.nodes[node.row()].domain(&it.domain);
         let count = |value| ledger.count(&it.domain, value, |other| task.means(&it.who, other));
         value.is_none_or(|value| count(value) == 0)
     })
 }
 
 fn others_are_apart(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
-    let here = ledger.nodes[node.row()].spec;
+    let here = &ledger.nodes[node.row()];
     ledger.nodes.iter().all(|there| {
         let rules = there.runs.iter().flat_map(|(other, _)| {
             other.hard(Side::Apart).filter(|it| other.means(&it.who, &task))
         });
         let is_shared = |it: &Affinity| {
-            let value = here.value(&it.domain);
-            value.is_some() && value == there.spec.value(&it.domain)
+            let value = here.domain(&it.domain);
+            value.is_some() && value == there.domain(&it.domain)
         };
         rules.into_iter().all(|it| !is_shared(it))
     })
 }
 
-/// Compared with the emptiest of the domains it could be in at all, or with none if there are too few.
+/// On the nodes it could be on at all, compared with their emptiest domain, or with none if there are too few.
 fn is_spread(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     let hard: Vec<&Spread> = task.spec.constraints.spread.iter().filter(|it| it.is_hard).collect();
     hard.iter().all(|it| {
-        let count = |value| ledger.count(&it.domain, value, |other| task.means(&it.who, other));
-        let eligible = ledger.nodes.iter().filter(|there| {
+        let is_eligible = |there: &&Kept<'_>| {
             there.status != NodeStatus::Lost
                 && there.passes(task)
-                && hard.iter().all(|it| there.spec.value(&it.domain).is_some())
-        });
+                && hard.iter().all(|it| there.domain(&it.domain).is_some())
+        };
+        let count = |value: &str| {
+            let there = ledger.nodes.iter().filter(is_eligible);
+            let there = there.filter(|there| there.domain(&it.domain) == Some(value));
+            there.flat_map(|it| &it.runs).filter(|other| task.means(&it.who, &other.0)).count()
+                as u32
+        };
+        let eligible = ledger.nodes.iter().filter(is_eligible);
         let mut domains: Vec<&str> =
-            eligible.filter_map(|there| there.spec.value(&it.domain)).collect();
+            eligible.filter_map(|there| there.domain(&it.domain)).collect();
         domains.sort_unstable();
         domains.dedup();
         let is_enough = domains.len() >= it.domains_min as usize;
         let least = domains.iter().map(|it| count(it)).min().filter(|_| is_enough).unwrap_or(0);
-        let Some(value) = ledger.nodes[node.row()].spec.value(&it.domain) else { return false };
-        let there = if domains.contains(&value) { count(value) } else { 0 };
-        there + u32::from(task.means(&it.who, &task)) <= least + it.skew_max
+        let Some(value) = ledger.nodes[node.row()].domain(&it.domain) else { return false };
+        count(value) + u32::from(task.means(&it.who, &task)) <= least + it.skew_max
     })
 }
 
 fn is_within_limits(ledger: &Ledger<'_>, node: NodeId, task: Member<'_>) -> bool {
     task.spec.constraints.limits.iter().all(|it| {
-        let Some(value) = ledger.nodes[node.row()].spec.value(&it.domain) else { return false };
+        let Some(value) = ledger.nodes[node.row()].domain(&it.domain) else { return false };
         let count = ledger.count(&it.domain, value, |other| task.means(&it.who, other));
         count + u32::from(task.means(&it.who, &task)) <= it.max
     })

@@ -74,7 +74,8 @@ impl<'a> Skew<'a> {
     pub fn check(&self, node: &Node) -> Result<(), Rejection> {
         for Spread { rule, counts, fewest } in &self.spreads {
             let value = rule.value(node).ok_or(Rejection::SpreadLabel)?;
-            let own = i64::from(rule.selector.matches(&self.pod.spec().labels));
+            let spec = self.pod.spec();
+            let own = i64::from(rule.means(spec, &spec.namespace));
             let there = counts.get(value).copied().unwrap_or(0);
             if there + own - fewest > rule.constraint.max_skew {
                 return Err(Rejection::Spread);
@@ -86,13 +87,11 @@ impl<'a> Skew<'a> {
     /// Takes a pod of the node as gone (`by` -1) or as there (`by` 1). Unlike in the first count it does not
     /// matter whether it is being deleted.
     pub fn shift(&mut self, node: &'a Node, other: &Pod, by: i64) {
-        let here = other.spec().namespace == self.pod.spec().namespace
-            && self.spreads.iter().all(|it| it.rule.value(node).is_some());
-        if !here {
+        if !self.spreads.iter().all(|it| it.rule.value(node).is_some()) {
             return;
         }
         for spread in &mut self.spreads {
-            if spread.rule.selector.matches(&other.spec().labels)
+            if spread.rule.means(other.spec(), &self.pod.spec().namespace)
                 && spread.rule.includes(node, self.pod)
                 && let Some(value) = spread.rule.value(node)
             {

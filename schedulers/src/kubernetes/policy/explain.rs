@@ -18,9 +18,9 @@ impl Kubernetes {
     pub(super) fn explained(&mut self, question: Question<'_>) -> Explanation {
         let Question { ask, now, state, .. } = question;
         let nodes = state.nodes();
-        self.mirror.catch_up(state);
+        self.catch_up(state);
         let pod = Pod { started: Some(now.0 as i64), ..self.mirror.pod(ask.id, ask.task, state) };
-        self.mirror.serve(ask.task);
+        self.mirror.serve(ask.task, state);
         let start = Start { at: self.next_start, nominated: None };
         let objections = Objections::new(state, ask);
         let asked = RefCell::new(vec![false; nodes.len()]);
@@ -48,7 +48,7 @@ impl Kubernetes {
                 let passed = decision.passed;
                 Verdict::NotLookedAt(format!("{passed} nodes passed before its turn"))
             } else if let Some(why) = why {
-                Verdict::Rejected(vec![rejection(&why, cluster, row, &ledger)])
+                Verdict::Rejected(vec![rejection(&why, cluster, row, profile.release, &ledger)])
             } else if !ledger.is_empty() {
                 Verdict::Rejected(ledger)
             } else {
@@ -79,6 +79,13 @@ impl Kubernetes {
                 Outcome::placed(nodes, node, devices)
             }
         };
+        if decision.best.is_empty()
+            && let Some(room) = self.room(ask, state)
+        {
+            let victims: Vec<String> = room.victims.iter().map(ToString::to_string).collect();
+            let (victims, name) = (victims.join(", "), nodes.name(room.node));
+            explanation.notes.push(format!("makes room on {name}: {victims} back to the queue"));
+        }
         explanation
     }
 }
@@ -89,8 +96,14 @@ fn objection<'a>(prepared: &Prepared<'a>, cluster: &'a Cluster, row: usize) -> O
     check_with_nominated(prepared, cluster, row, node, node.used()).err()
 }
 
-fn rejection(why: &Why, cluster: &Cluster, row: usize, ledger: &[Rejection]) -> Rejection {
-    let mut reasons = why.reasons(cluster.node(row), Release::V1_35);
+fn rejection(
+    why: &Why,
+    cluster: &Cluster,
+    row: usize,
+    release: Release,
+    ledger: &[Rejection],
+) -> Rejection {
+    let mut reasons = why.reasons(cluster.node(row), release);
     let mut short = Vec::new();
     if matches!(why, Why::Resources(_)) {
         let missing = ledger.iter().filter(|it| !it.short.is_empty());

@@ -1,0 +1,364 @@
+//! Room for what matters more: tasks of lower priority go back to the queue.
+//!
+//! Candidates, victims and choice are those of [`preemption`](crate::kubernetes::preemption); what only our
+//! ledger knows (shares and models of GPUs) is asked beside the filters, and a limit on tasks of a kind is not
+//! got round by it. Victims leave at once, so that no node has to be promised: the task is placed on it in the
+//! same decision.
+//!
+//! The queue shows no task whose shape is known to fit nowhere. One of higher priority than others may still
+//! make room for itself, so those that wait are kept here, too, alike ones together, and tried again when a
+//! node has changed on which they would fit if all less important tasks left it. That test is exact for tasks
+//! without rules about others; those with rules are tried in every decision.
+
+use super::Kubernetes;
+use crate::kubernetes::cluster::Budget;
+use crate::kubernetes::explain::Status;
+use crate::kubernetes::filters::{Prepared, check_with_nominated};
+use crate::kubernetes::labels::{Requirement, Selector};
+use crate::kubernetes::pod::PodId;
+use crate::kubernetes::preemption::{best, dry_run_among};
+use cluster::chance::Chance;
+use cluster::company::{Broken, Company};
+use cluster::demand::Resource;
+use cluster::event::{Change, Facts};
+use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use cluster::scheduler::{Ask, Desk, Then};
+use cluster::shape::Shape;
+use cluster::state::{State, Task};
+use cluster::units::Instant;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tasks for which the same nodes can be cleared; the highest priority comes first.
+type Alike = (Reverse<i32>, DefinitionId, Option<GroupId>);
+
+/// Tasks that wait and are more important than some other. What is here follows from the state, or is known
+/// not to help.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    lines: BTreeMap<Alike, Line>,
+    /// The lowest priority of any task so far.
+    lowest: Option<i32>,
+    /// Tasks wait that are not here.
+    is_stale: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// By age.
+    tasks: BTreeSet<(Instant, TaskId)>,
+    /// It is to be tried, or was not tried yet.
+    is_new: bool,
+}
+
+impl Line {
+    fn untried() -> Self {
+        Self { tasks: BTreeSet::new(), is_new: true }
+    }
+}
+
+impl Waiting {
+    /// Nothing is known.
+    pub(super) fn stale() -> Self {
+        Self { is_stale: true, ..Self::default() }
+    }
+
+    pub(super) fn observe(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Queued { task } => {
+                    let alike = (Reverse(task.priority), task.definition, task.group);
+                    self.note(alike, (task.submitted, task.task));
+                }
+                Change::Adopted { task, .. } => self.lower_to(task.priority),
+                Change::Placed { task, .. } | Change::Ended { task, .. } => self.forget(task),
+                _ => {}
+            }
+        }
+    }
+
+    fn note(&mut self, alike: Alike, task: (Instant, TaskId)) {
+        let priority = alike.0.0;
+        self.lower_to(priority);
+        if self.lowest.is_some_and(|it| it < priority) {
+            // One more of those that were tried will not fare better.
+            let line = self.lines.entry(alike).or_insert_with(Line::untried);
+            line.tasks.insert(task);
+        }
+    }
+
+    fn lower_to(&mut self, priority: i32) {
+        if self.lowest.is_none_or(|it| priority < it) {
+            // Those of the priority that was lowest were not kept.
+            self.is_stale |= self.lowest.is_some();
+            self.lowest = Some(priority);
+        }
+    }
+
+    fn forget(&mut self, task: &Facts) {
+        let alike = (Reverse(task.priority), task.definition, task.group);
+        let Some(line) = self.lines.get_mut(&alike) else { return };
+        line.tasks.remove(&(task.submitted, task.task));
+        if line.tasks.is_empty() {
+            self.lines.remove(&alike);
+        }
+    }
+
+    fn tried(&mut self, alike: Alike) {
+        if let Some(line) = self.lines.get_mut(&alike) {
+            line.is_new = false;
+        }
+    }
+
+    /// Whether some task that waits matters more than the least important one that is placed.
+    pub(super) fn may_help(&self, lowest_placed: Option<i32>) -> bool {
+        let highest = self.lines.keys().next().map(|it| it.0.0);
+        self.is_stale || highest > lowest_placed && lowest_placed.is_some()
+    }
+}
+
+fn alike(task: &Task) -> Alike {
+    (Reverse(task.priority), task.definition, task.group)
+}
+
+/// What a node would offer if all tasks below some priority left it.
+struct Clearable {
+    node: NodeId,
+    free: [u64; 3],
+    /// By priority, what is held up to it.
+    held: Vec<(i32, [u64; 3])>,
+}
+
+impl Clearable {
+    fn new(state: &State, node: NodeId) -> Self {
+        let mut held: Vec<(i32, [u64; 3])> = Vec::new();
+        for task in state.tasks_on(node).iter().filter_map(|it| state.task(*it)) {
+            held.push((task.priority, state.shape(task.shape).amounts));
+        }
+        held.sort_unstable_by_key(|it| it.0);
+        let mut sum = [0; 3];
+        for (_, amounts) in &mut held {
+            (0..3).for_each(|it| sum[it] += amounts[it]);
+            *amounts = sum;
+        }
+        let free = Resource::SCALARS.map(|it| state.nodes().free(it)[node.row()]);
+        Self { node, free, held }
+    }
+
+    /// Whether such a task may fit then; exact but for what [`holds`] knows beyond amounts.
+    fn may_fit(&self, state: &State, alike: Alike) -> bool {
+        let below = self.held.partition_point(|it| it.0 < alike.0.0);
+        let lower = below.checked_sub(1).map_or([0; 3], |it| self.held[it].1);
+        let asked = state.shape(state.shape_of(alike.1)).amounts;
+        (0..3).all(|it| asked[it] <= self.free[it] + lower[it])
+            && could_clear(state, alike, self.node)
+    }
+}
+
+/// Which tasks would have to leave which node for a task.
+pub(super) struct Room {
+    pub(super) node: NodeId,
+    pub(super) victims: Vec<TaskId>,
+    /// The stream after what was drawn for this.
+    chance: Chance,
+}
+
+impl Kubernetes {
+    /// Makes room for tasks that the queue passes over. `true` if any was placed.
+    pub(super) fn place_those_passed_over(&mut self, desk: &mut Desk<'_>) -> bool {
+        let mut changed = std::mem::take(&mut self.mirror.changed);
+        if !self.preempts {
+            return false;
+        }
+        if self.waiting.is_stale {
+            let state = desk.state();
+            let pending: Vec<(TaskId, &Task)> =
+                desk.pending().into_iter().filter_map(|it| Some((it, state.task(it)?))).collect();
+            let priorities = pending.iter().map(|it| it.1.priority);
+            let lowest = priorities.chain(self.mirror.lowest_priority()).min();
+            self.waiting = Waiting { lowest, ..Waiting::default() };
+            for (id, task) in pending {
+                self.waiting.note(alike(task), (task.submitted, id));
+            }
+        }
+        if self.waiting.lines.is_empty() {
+            return false;
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let clearable = |row| Clearable::new(desk.state(), NodeId(row as u32));
+        let changed: Vec<Clearable> = changed.into_iter().map(clearable).collect();
+        let (mut tried, mut placed) = (BTreeSet::new(), false);
+        while let Some((line, task)) = self.next_to_try(desk, &changed, &tried) {
+            if self.make_room(task, desk) {
+                placed = true;
+            } else {
+                tried.insert(line);
+                self.waiting.tried(line);
+            }
+        }
+        placed
+    }
+
+    /// The first task for which it may be worth while, by priority and age.
+    fn next_to_try(
+        &mut self,
+        desk: &Desk<'_>,
+        changed: &[Clearable],
+        tried: &BTreeSet<Alike>,
+    ) -> Option<(Alike, TaskId)> {
+        let lowest = self.mirror.lowest_priority()?;
+        let state = desk.state();
+        let mut found: Option<(Reverse<i32>, Instant, TaskId, Alike)> = None;
+        for (&alike, line) in &mut self.waiting.lines {
+            if alike.0.0 <= lowest || found.is_some_and(|it| it.0 < alike.0) {
+                break;
+            }
+            let is_due = line.is_new
+                || has_rules(alike.1, state)
+                || changed.iter().any(|it| it.may_fit(state, alike));
+            if !is_due || tried.contains(&alike) {
+                continue;
+            }
+            line.is_new = true;
+            let mut passed_over = line.tasks.iter().filter(|it| desk.passes_over(it.1));
+            if let Some(&(since, task)) = passed_over.next() {
+                let this = (alike.0, since, task, alike);
+                found = Some(found.map_or(this, |it| it.min(this)));
+            }
+        }
+        found.map(|it| (it.3, it.2))
+    }
+
+    /// Sends less important tasks of some node back to the queue, so that the task fits there, and places it.
+    pub(super) fn make_room(&mut self, id: TaskId, desk: &mut Desk<'_>) -> bool {
+        let Some(Room { node, victims, chance }) = self.room(desk.ask(id), desk.state()) else {
+            return false;
+        };
+        self.chance = chance;
+        for victim in victims {
+            desk.evict(victim, Then::Requeue);
+            self.mirror.left(node, desk.state());
+            if let Some(task) = desk.state().task(victim) {
+                self.waiting.note(alike(task), (task.submitted, victim));
+            }
+        }
+        let (ask, state) = (desk.ask(id), desk.state());
+        let company = Company::of(state, ask.task);
+        let is_free =
+            state.nodes().fits(ask.shape, node) && company.is_none_or(|it| it.allows(node).is_ok());
+        let devices = state.nodes().best_fit_devices(ask.shape, node);
+        let Some(devices) = devices.filter(|_| is_free) else { return false };
+        self.place(id, node, devices, desk);
+        true
+    }
+
+    /// It was tried and no room found.
+    pub(super) fn note_no_room(&mut self, task: &Task) {
+        self.waiting.tried(alike(task));
+    }
+
+    /// Looks for a node from which tasks of lower priority have to leave for the task.
+    pub(super) fn room(&mut self, ask: Ask<'_>, state: &State) -> Option<Room> {
+        let (id, priority, nodes) = (ask.id, ask.task.priority, state.nodes());
+        if !self.preempts || self.mirror.lowest_priority().is_none_or(|it| it >= priority) {
+            return None;
+        }
+        let pod = self.mirror.pod(id, ask.task, state);
+        self.mirror.serve(ask.task, state);
+        self.mirror.cluster.budgets = budgets(state);
+        let (profile, cluster) = (&self.profile, &self.mirror.cluster);
+        let prepared = Prepared::new(profile, cluster, &pod).ok()?;
+        let company = Company::of(state, ask.task);
+        // What does not change by who leaves, or is not Kubernetes'.
+        let is_out = |node| {
+            let mut broken = company.iter().flat_map(|it| it.broken(node));
+            broken.any(|it| matches!(it, Broken::Limit { .. } | Broken::NoDomain { .. }))
+        };
+        let may_help = |row: usize| {
+            let (node, there) = (NodeId(row as u32), cluster.node(row));
+            nodes.ready()[row]
+                && nodes.could_fit(ask.shape, node)
+                && !is_out(node)
+                && check_with_nominated(&prepared, cluster, row, there, there.used())
+                    .map_or_else(|why| why.status() == Status::Unschedulable, |()| true)
+        };
+        let walk = cluster.walk();
+        let from = self.next_start.checked_rem(walk.len()).unwrap_or(0);
+        let in_order = walk[from..].iter().chain(&walk[..from]).copied();
+        let rows: Vec<usize> = in_order.filter(|&row| may_help(row)).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        // Drawn from the stream only if something comes of it: what waits is tried more than once.
+        let mut chance = self.chance.clone();
+        let offset = chance.below(rows.len() as u64) as usize;
+        let holds = |row: usize, gone: &[PodId]| {
+            let gone = gone.iter().map(|it| TaskId(it.0));
+            holds(state, ask.shape, NodeId(row as u32), gone)
+        };
+        let candidates = dry_run_among(profile, cluster, &pod, &rows, offset, holds);
+        let candidate = match best(&candidates)[..] {
+            [] => return None,
+            [only] => &candidates[only],
+            ref several => &candidates[several[chance.below(several.len() as u64) as usize]],
+        };
+        let node = NodeId(candidate.row as u32);
+        let victims = candidate.victims.iter().map(|it| TaskId(it.id.0)).collect();
+        Some(Room { node, victims, chance })
+    }
+}
+
+/// Whether it depends on tasks elsewhere which nodes a task may have.
+pub(super) fn has_rules(definition: DefinitionId, state: &State) -> bool {
+    !state.keeping_apart().is_empty() || state.definition(definition).constraints.has_hard_company()
+}
+
+/// Whether such a task would fit if all less important ones left the node.
+fn could_clear(state: &State, alike: Alike, node: NodeId) -> bool {
+    let nodes = state.nodes();
+    let shape = state.shape(state.shape_of(alike.1));
+    let is_lower = |it: &TaskId| state.task(*it).is_some_and(|it| it.priority < alike.0.0);
+    nodes.ready()[node.row()]
+        && nodes.could_fit(shape, node)
+        && holds(state, shape, node, state.tasks_on(node).iter().copied().filter(is_lower))
+}
+
+/// Whether the ledger would take a task on a ready node if these tasks left it.
+fn holds(state: &State, shape: &Shape, node: NodeId, gone: impl Iterator<Item = TaskId>) -> bool {
+    let (nodes, row) = (state.nodes(), node.row());
+    let mut held = Resource::SCALARS.map(|it| nodes.held(it)[row]);
+    let mut devices = nodes.devices(node).to_vec();
+    let mut ports = nodes.held_ports(node).to_vec();
+    for task in gone.filter_map(|it| state.task(it)) {
+        let theirs = state.shape(task.shape);
+        held.iter_mut().zip(theirs.amounts).for_each(|(held, it)| *held -= it);
+        for device in task.placement().iter().flat_map(|it| it.devices.iter()) {
+            devices[device].held.0 -= theirs.gpu_milli.0;
+        }
+        ports.retain(|it| !theirs.ports.contains(it));
+    }
+    let has_room = Resource::SCALARS.into_iter().all(|it| {
+        let (asked, held) = (shape.amounts[it.row()], held[it.row()]);
+        asked <= nodes.allocatable(it)[row].saturating_sub(held)
+    });
+    let free = devices.iter().filter(|it| {
+        it.free() >= shape.gpu_milli
+            && (shape.gpu_models.is_empty() || shape.gpu_models.contains(&it.model))
+    });
+    let is_taken = |port| ports.contains(port) || nodes.taken_ports(node).contains(port);
+    has_room
+        && (shape.gpu_count == 0 || free.count() >= usize::from(shape.gpu_count))
+        && !shape.ports.iter().any(is_taken)
+        && shape.avoids.binary_search(&node).is_err()
+}
+
+fn budgets(state: &State) -> Vec<Budget> {
+    let budget = |it: &cluster::constraint::Budget| Budget {
+        namespace: it.namespace.clone(),
+        selector: Selector::all_of(it.select.iter().map(Requirement::from).collect()),
+        allowed: i64::from(state.disruptions_allowed(it)),
+        disrupted: BTreeSet::new(),
+    };
+    state.budgets().map(budget).collect()
+}
