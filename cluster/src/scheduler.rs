@@ -126,7 +126,12 @@ impl Desk<'_> {
         self.core.passes_over(task)
     }
 
-    /// All pending tasks in queue order, those known to fit nowhere included. Linear in the queue.
+    /// Pending tasks that wait for a moment before they are in line again, the earliest moment first.
+    pub fn parked(&self) -> Vec<TaskId> {
+        self.core.queue.parked().map(|it| it.0).collect()
+    }
+
+    /// All pending tasks in queue order, parked ones not, those known to fit nowhere included. Linear in the queue.
     pub fn pending(&self) -> Vec<TaskId> {
         self.core.queue.in_order()
     }

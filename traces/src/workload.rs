@@ -13,7 +13,7 @@ use cluster::event::{Event, NodeEvent, OnLoss, Submission, TaskKind};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::names::Names;
-use cluster::nodes::{NodeSpec, Overcommit};
+use cluster::nodes::{NODE, NodeSpec, Overcommit};
 use cluster::units::{Instant, Span};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_128;
@@ -569,6 +569,12 @@ impl Workload {
         let mut kinds: Vec<NodeSpec> = Vec::new();
         let mut seen: IdMap<Vec<u8>, ()> = IdMap::default();
         let mut specs: Vec<&NodeSpec> = Vec::new();
+        // Nodes that differ in their names alone are one kind, unless somebody asks for a name.
+        let demands = self.definitions.iter().map(TaskDefinition::demand);
+        let by_name = demands.into_iter().any(|it| {
+            let mut asked = it.requires.iter().chain(it.any_of.iter().flatten());
+            asked.any(|it| it.attribute == NODE)
+        });
         for (_, node, event) in &self.timeline {
             let mut kind = match event {
                 NodeEvent::Joined(spec) => {
@@ -586,7 +592,9 @@ impl Workload {
                 *amount = u64::try_from(exact).unwrap_or(u64::MAX);
             }
             kind.capacity.amounts = cluster::demand::Amounts::from_array(amounts);
-            kind.name.clear();
+            if !by_name {
+                kind.name.clear();
+            }
             let key = format!("{kind:?}").into_bytes();
             if seen.insert(key, ()).is_none() {
                 kinds.push(kind);

@@ -40,6 +40,29 @@ fn every_policy_decides_as_it_always_did() {
     let dir = tempfile::tempdir().unwrap();
     workload(dir.path());
     let policies = [
+        "e-pvm",
+        "failure-spread",
+        "gke:optimize-utilization",
+        "harmonic",
+        "kubernetes",
+        "kubernetes:most-allocated",
+        "kubernetes:preemption=on",
+        "least-stranded",
+        "marathon",
+        "marathon:constraint(@hostname,MAX_PER,3)",
+        "mesos-drf",
+        "mesos-drf:frameworks=one",
+        "mesos-drf:weight(service,3),roles=kind",
+        "move-to-front",
+        "nilas",
+        "nomad-binpack",
+        "nomad-spread",
+        "static-stability",
+        "swarm-binpack",
+        "swarm-random",
+        "swarm-spread",
+        "swarmkit",
+        "tetris",
         "best-fit",
         "best-fit:cpu",
         "best-fit:linf,tie=random",
@@ -60,6 +83,7 @@ fn every_policy_decides_as_it_always_did() {
         "power-of-d",
         "power-of-d:d=4",
         "random",
+        "ecs:standalone=random",
         "round-robin",
         "worst-fit",
         "worst-fit:open=first",
@@ -101,29 +125,53 @@ fn every_policy_decides_as_it_always_did() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-        best-fit                               ec430c3821e07e1a wait 154128650
-        best-fit:cpu                           f57ecc744c4f3f28 wait 148554770
-        best-fit:linf,tie=random               6c338d6cbd5ffd50 wait 133158829
-        dot-product                            e5667639b741bfa7 wait 123395457
-        ecs                                    31a279e9e842e492 wait 137312945
-        ecs:binpack(memory)                    b55075ce67325bef wait 141916147
-        ecs:spread(attribute:rack),binpack(cpu) f007bbafafddb651 wait 149449727
-        ecs:random                             a3af4cd0d0c1ea3e wait 132412606
-        fgd                                    6926204d889c7dc4 wait 138625204
-        fgd-best-fit                           dd2232bc09ae221d wait 165061559
-        fgd-dot-product                        4d536f9021e80b46 wait 167268611
-        fgd-random                             27d78f4943a540af wait 153045937
-        first-fit                              1994796822d458b4 wait 160136594
-        gpu-clustering                         1994796822d458b4 wait 160136594
-        gpu-packing                            1994796822d458b4 wait 160136594
-        next-fit                               9a13ad16819a2de8 wait 135955254
-        norm-greedy                            33798816cca25460 wait 154602308
-        power-of-d                             1fcbfda9dbc85eea wait 136827143
-        power-of-d:d=4                         1d0bab479c3f2223 wait 136744897
-        random                                 a3af4cd0d0c1ea3e wait 132412606
-        round-robin                            ae0fe7136393e12a wait 136987172
-        worst-fit                              37aec5f391aaa67e wait 145006336
-        worst-fit:open=first                   bf9c27247b43e94a wait 141014399
+        e-pvm                                  a9b27eadc3d29b4d wait 121696018
+        failure-spread                         513fbddb0b5125e8 wait 144247650
+        gke:optimize-utilization               e51adcc084244cbb wait 125737244
+        harmonic                               d7e397c92c8521fc wait 140473444
+        kubernetes                             bd8dfb12ed2c2883 wait 120193636
+        kubernetes:most-allocated              e51adcc084244cbb wait 125737244
+        kubernetes:preemption=on               87dbc5b9b1f2b2f4 wait 113886910
+        least-stranded                         94967200f1a1f3b1 wait 127846173
+        marathon                               43bd9f75092765ab wait 121365005
+        marathon:constraint(@hostname,MAX_PER,3) 0c6380d9679fb9ef wait 122266373
+        mesos-drf                              d31c88028dfdfc88 wait 151210526
+        mesos-drf:frameworks=one               308a6696450f0fdf wait 148897574
+        mesos-drf:weight(service,3),roles=kind 98d6ab42e1776f61 wait 164624685
+        move-to-front                          70ca63764ba7b1cd wait 134808041
+        nilas                                  432d645f9baff81b wait 149129425
+        nomad-binpack                          66c5709226df21e5 wait 158628102
+        nomad-spread                           c959fb235ef92df4 wait 145033035
+        static-stability                       f8184ef791a2cf3f wait 286264177
+        swarm-binpack                          6928ad9b0bf2d2ec wait 146051197
+        swarm-random                           0aaed81ecf9a0f99 wait 132412606
+        swarm-spread                           e003be9dc5d9b473 wait 118076233
+        swarmkit                               a0cf7fd6496f067a wait 139654533
+        tetris                                 8e3c55a92fd53706 wait 146456232
+        best-fit                               d5aef209ae23b400 wait 154128650
+        best-fit:cpu                           cf86b3bf8f533d40 wait 148554770
+        best-fit:linf,tie=random               3ae0f1a84b77ed2f wait 133158829
+        dot-product                            54e3e6493ce9fe67 wait 123395457
+        ecs                                    62460389bc8c0dc8 wait 137312945
+        ecs:binpack(memory)                    1d8d809af5852385 wait 141916147
+        ecs:spread(attribute:rack),binpack(cpu) d791fc30f43b794b wait 149449727
+        ecs:random                             0aaed81ecf9a0f99 wait 132412606
+        fgd                                    31af360e8b7de656 wait 138625204
+        fgd-best-fit                           b7648e58056f46d9 wait 165061559
+        fgd-dot-product                        0f77f63bf468e14d wait 167268611
+        fgd-random                             2e9af3451c63764a wait 153045937
+        first-fit                              1ae981c84f51f91e wait 160136594
+        gpu-clustering                         1ae981c84f51f91e wait 160136594
+        gpu-packing                            1ae981c84f51f91e wait 160136594
+        next-fit                               c1b88ddffed515fd wait 135955254
+        norm-greedy                            fa774dbfeb7cd680 wait 154602308
+        power-of-d                             636f9371e3acdfe1 wait 136827143
+        power-of-d:d=4                         e9a69fadd27c6c40 wait 136744897
+        random                                 0aaed81ecf9a0f99 wait 132412606
+        ecs:standalone=random                  60ad94c095f17f2d wait 138626132
+        round-robin                            c0227251a5f368b3 wait 136987172
+        worst-fit                              4df73b041d3fb3bd wait 145006336
+        worst-fit:open=first                   4798fe57837c00c5 wait 141014399
     ");
 }
 
@@ -146,5 +194,5 @@ fn the_generator_makes_what_it_always_made() {
     succeed(dir.path(), &args);
     let manifest = std::fs::read_to_string(dir.path().join("bayplan-out/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    insta::assert_snapshot!(manifest["fingerprints"][0]["fingerprint"].as_str().unwrap(), @"4e48808991915379824f4dfe1e8af74f");
+    insta::assert_snapshot!(manifest["fingerprints"][0]["fingerprint"].as_str().unwrap(), @"db2bf5303f404448dc7e0c6531aff9a9");
 }

@@ -20,7 +20,7 @@ fn a_live_journal_is_verified_and_asked_what_if() {
     let dir = tempfile::tempdir().unwrap();
     make(&dir.path().join("state"), ECS);
     let answer = succeed(dir.path(), &["replay", "state"]);
-    insta::assert_snapshot!(answer.out, @"verified: 561 records, 217 of them decisions, over 2.99 min: every action of ecs as recorded, fingerprint 3a16fe1fbd01fbbea8e9db8b5d100c98");
+    insta::assert_snapshot!(answer.out, @"verified: 561 records, 217 of them decisions, over 2.99 min: every action of ecs as recorded, fingerprint 6e01216dcbbaa075118d16beb56a5395");
     let json = succeed(dir.path(), &["replay", "state", "--format", "json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["equal"], &json["policy"]), (&true.into(), &"ecs".into()));

@@ -53,7 +53,7 @@ fn kubernetes_says_its_filters_and_plugins() {
      rejected  by                 because
      n4        NodeResourcesFit   Insufficient memory; 1 GiB short: wants 2 GiB, 1 GiB free
      n6        NodeUnschedulable  node(s) were unschedulable
-     n5        taint              batch:NoSchedule is not tolerated
+     n5        TaintToleration    node(s) had untolerated taint(s)
     ");
 }
 

@@ -172,8 +172,9 @@ impl Kubernetes {
         }
         if self.waiting.is_stale {
             let state = desk.state();
+            let pending = desk.pending().into_iter().chain(desk.parked());
             let pending: Vec<(TaskId, &Task)> =
-                desk.pending().into_iter().filter_map(|it| Some((it, state.task(it)?))).collect();
+                pending.filter_map(|it| Some((it, state.task(it)?))).collect();
             let priorities = pending.iter().map(|it| it.1.priority);
             let lowest = priorities.chain(self.mirror.lowest_priority()).min();
             self.waiting = Waiting { lowest, ..Waiting::default() };

@@ -335,7 +335,7 @@ fn options() {
         ),
         ("weights=ImageLocality-3|TaintToleration-03", "weights=ImageLocality-3"),
         ("weights=ImageLocality-0|NodeAffinity-5", "weights=NodeAffinity-5|ImageLocality-0"),
-        ("sampling=30,release=1.23", "release=1.23,sampling=30"),
+        ("preemption=on,sampling=30,release=1.23", "release=1.23,sampling=30,preemption=on"),
         (
             "shape=0-5",
             "column 18: shape of kubernetes is \"0-5\", which is not of use without requested-to-capacity-ratio",
