@@ -1,6 +1,6 @@
 //! Why a task goes where it goes: what a decision says of every node.
 //!
-//! Explanations are made on demand, by [`Scheduler::explain`](crate::scheduler::Scheduler::explain), on a path
+//! Explanations are made on demand, by [`Scheduler::explain`], on a path
 //! of their own: decisions that nobody asks about pay nothing for them. They are plain values for people
 //! (`text`, `reason`) and machines alike; numbers are exact.
 

@@ -1,11 +1,11 @@
 //! Kubernetes as a policy: nodes and tasks put in the words of its scheduler, and its choice carried out.
 //!
-//! A [mirror] keeps a [`Cluster`](super::cluster::Cluster) beside the [`State`](cluster::state::State): our
-//! node is its node at the same row, our task a pod. [`translate`] says which word stands for which.
+//! A mirror (`mirror.rs`) keeps a [`Cluster`](super::cluster::Cluster) beside the [`State`]: our
+//! node is its node at the same row, our task a pod. `translate.rs` says which word stands for which.
 //!
 //! A node may be taken if [`Nodes::fits`](cluster::nodes::Nodes::fits) says so, which knows shares and
 //! models of GPUs and host ports that others hold, if [`Company`] does, which knows limits, and if the
-//! profile's filters let it pass. Filters and scores that could say nothing, because nobody [uses] what
+//! profile's filters let it pass. Filters and scores that could say nothing, because nobody uses what
 //! they are about, are left out.
 
 mod explain;
