@@ -119,8 +119,9 @@ fn plan_profile(
     }))
 }
 
-/// The scheduler. Its memory is where the next walk begins, and the random stream; the mirror follows from
-/// the state.
+/// The scheduler. Its memory is where the next walk begins, the random stream, and who waits for room; the mirror
+/// follows from the state.
+
 #[derive(Debug)]
 pub struct Kubernetes {
     card: &'static Card,
@@ -134,6 +135,8 @@ pub struct Kubernetes {
     chance: Chance,
     mirror: Mirror,
     waiting: Waiting,
+    /// The lowest priority of what was placed after the last decision.
+    lowest_placed: Option<i32>,
 }
 
 impl Kubernetes {
@@ -142,7 +145,17 @@ impl Kubernetes {
         let mirror = Mirror::new(pods_max);
         let profile = mirror.uses().with_a_say(&whole);
         let waiting = Waiting::default();
-        Self { card, whole, profile, preempts, next_start: 0, chance, mirror, waiting }
+        Self {
+            card,
+            whole,
+            profile,
+            preempts,
+            next_start: 0,
+            chance,
+            mirror,
+            waiting,
+            lowest_placed: None,
+        }
     }
 
     fn catch_up(&mut self, state: &State) {
@@ -219,6 +232,7 @@ impl Scheduler for Kubernetes {
                 break;
             }
         }
+        self.lowest_placed = self.mirror.lowest_priority();
     }
 
     fn observe(&mut self, changes: &[Change], _: &State) {
@@ -228,7 +242,7 @@ impl Scheduler for Kubernetes {
     }
 
     fn wants_every_instant(&self) -> bool {
-        self.preempts && self.waiting.may_help(self.mirror.lowest_priority())
+        self.preempts && self.waiting.may_help(self.lowest_placed)
     }
 
     fn explain(&mut self, question: Question<'_>) -> Explanation {
@@ -236,18 +250,20 @@ impl Scheduler for Kubernetes {
     }
 
     fn memory(&self) -> Vec<u8> {
-        let memory = (self.card.name, self.next_start, &self.chance);
+        let memory =
+            (self.card.name, self.next_start, &self.chance, &self.waiting, self.lowest_placed);
         postcard::to_stdvec(&memory).expect("memories are plain data, which postcard can write")
     }
 
     fn recall(&mut self, memory: &[u8]) -> Result<(), BadMemory> {
-        let ((name, next_start, chance), rest): ((String, usize, Chance), _) =
+        type Memory = (String, usize, Chance, Waiting, Option<i32>);
+        let ((name, next_start, chance, waiting, lowest_placed), rest): (Memory, _) =
             postcard::take_from_bytes(memory).map_err(|_| BadMemory)?;
         if name != self.card.name || !rest.is_empty() {
             return Err(BadMemory);
         }
         (self.next_start, self.chance) = (next_start, chance);
-        self.waiting = Waiting::stale();
+        (self.waiting, self.lowest_placed) = (waiting, lowest_placed);
         self.mirror = self.mirror.anew();
         self.profile = self.mirror.uses().with_a_say(&self.whole);
         Ok(())

@@ -26,6 +26,7 @@ use cluster::scheduler::{Ask, Desk, Then};
 use cluster::shape::Shape;
 use cluster::state::{State, Task};
 use cluster::units::Instant;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ type Alike = (Reverse<i32>, DefinitionId, Option<GroupId>);
 
 /// Tasks that wait and are more important than some other. What is here follows from the state, or is known
 /// not to help.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Waiting {
     lines: BTreeMap<Alike, Line>,
     /// The lowest priority of any task so far.
@@ -43,7 +44,7 @@ pub(super) struct Waiting {
     is_stale: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Line {
     /// By age.
     tasks: BTreeSet<(Instant, TaskId)>,
@@ -58,11 +59,6 @@ impl Line {
 }
 
 impl Waiting {
-    /// Nothing is known.
-    pub(super) fn stale() -> Self {
-        Self { is_stale: true, ..Self::default() }
-    }
-
     pub(super) fn observe(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
