@@ -121,7 +121,6 @@ fn plan_profile(
 
 /// The scheduler. Its memory is where the next walk begins, the random stream, and who waits for room; the mirror
 /// follows from the state.
-
 #[derive(Debug)]
 pub struct Kubernetes {
     card: &'static Card,
