@@ -476,10 +476,6 @@ proptest! {
     #[test]
     fn every_strategy_keeps_the_contract(story in story()) {
         for policy in policies() {
-            // Whom it sends away is told by its own tests; a start of the same round may be undone.
-            if policy.contains("preemption=on") {
-                continue;
-            }
             let policy: Policy = policy.parse().unwrap();
             for unfit in [Unfit::WaitAndLetPass, Unfit::WaitAtHead, Unfit::Drop, RETRY] {
                 check_contract(&policy, &story, Rules { unfit, ..Rules::default() })?;

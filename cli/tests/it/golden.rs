@@ -46,7 +46,6 @@ fn every_policy_decides_as_it_always_did() {
         "harmonic",
         "kubernetes",
         "kubernetes:most-allocated",
-        "kubernetes:preemption=on",
         "least-stranded",
         "marathon",
         "marathon:constraint(@hostname,MAX_PER,3)",
@@ -131,7 +130,6 @@ fn every_policy_decides_as_it_always_did() {
         harmonic                               d7e397c92c8521fc wait 140473444
         kubernetes                             bd8dfb12ed2c2883 wait 120193636
         kubernetes:most-allocated              e51adcc084244cbb wait 125737244
-        kubernetes:preemption=on               87dbc5b9b1f2b2f4 wait 113886910
         least-stranded                         94967200f1a1f3b1 wait 127846173
         marathon                               43bd9f75092765ab wait 121365005
         marathon:constraint(@hostname,MAX_PER,3) 0c6380d9679fb9ef wait 122266373

@@ -30,7 +30,7 @@ use cluster::nodes::DeviceSet;
 use cluster::scheduler::{BadMemory, Desk, Scheduler};
 use cluster::state::State;
 
-const DIFFERS: &str = "in preempting only if asked; in victims that leave at once, so that nobody waits for a promised node; in walking the nodes one after the other and not with 16 workers; in counting lost \
+const DIFFERS: &str = "in not preempting; in walking the nodes one after the other and not with 16 workers; in counting lost \
     nodes, as the real one counts those that are not ready, until they are deleted; in GPU shares and \
     models, which only our ledger knows, and limits, which only our rules know; in labels of any form; in a \
     pattern as a test; in the queue, \
@@ -47,14 +47,13 @@ pub const CARD: Card = Card {
     differs: DIFFERS,
     cost: "a look at one node after the other until enough of them fit (all up to 100 nodes, then half \
            down to 5 %), a score of each of those; for a task of a service, or with rules about \
-           others, a pass over all tasks, too; to make room one over all tasks of lower priority",
+           others, a pass over all tasks, too",
     parameters: &[
         options::STRATEGY,
         options::SHAPE,
         options::WEIGHTS,
         options::RELEASE,
         options::SAMPLING,
-        options::PREEMPTION,
         options::MAX_PODS,
     ],
     example: "kubernetes:most-allocated",
@@ -76,7 +75,6 @@ pub const GKE_CARD: Card = Card {
             default: "balanced",
             summary: "the autoscaling profile",
         },
-        options::PREEMPTION,
         options::MAX_PODS,
     ],
     example: "gke:optimize-utilization",
@@ -112,10 +110,9 @@ fn plan_profile(
     card: &'static Card,
     profile: Profile,
 ) -> Result<Plan, PolicyError> {
-    let preempts = options::preemption(arguments)?;
     let pods_max = options::max_pods(arguments)?;
     Ok(Plan::new(move |seed| {
-        Box::new(Kubernetes::new(card, profile.clone(), preempts, pods_max, seed))
+        Box::new(Kubernetes::new(card, profile.clone(), false, pods_max, seed))
     }))
 }
 
@@ -128,7 +125,8 @@ pub struct Kubernetes {
     whole: Profile,
     /// What of it has a say.
     profile: Profile,
-    /// Whether tasks of higher priority make room for themselves.
+    /// Whether tasks of higher priority make room for themselves. Only tests ask for it: after a restart it does
+    /// not yet decide as it would have without.
     preempts: bool,
     next_start: usize,
     chance: Chance,

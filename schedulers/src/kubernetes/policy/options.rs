@@ -43,14 +43,6 @@ pub(super) const SAMPLING: Parameter = Parameter {
               the size of the cluster, from half of it down to 5 % (percentageOfNodesToScore)",
 };
 
-pub(super) const PREEMPTION: Parameter = Parameter {
-    name: "preemption",
-    values: "on|off",
-    default: "off",
-    summary: "whether a task that fits nowhere sends tasks of lower priority back to the queue; on in the real \
-              one, off here unless asked for, so that policies are compared on the same work",
-};
-
 pub(super) const MAX_PODS: Parameter = Parameter {
     name: "max-pods",
     values: "1 to 1000000",
@@ -97,11 +89,6 @@ pub(super) fn profile(arguments: &mut Arguments<'_>) -> Result<Profile, PolicyEr
         release: arguments.word(RELEASE.name, &releases)?,
         ..Profile::default()
     })
-}
-
-/// Reads [`PREEMPTION`].
-pub(super) fn preemption(arguments: &mut Arguments<'_>) -> Result<bool, PolicyError> {
-    arguments.word(PREEMPTION.name, &[("off", false), ("on", true)])
 }
 
 /// Reads [`MAX_PODS`].
