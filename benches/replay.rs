@@ -27,8 +27,10 @@ fn replay(workload: &Workload, scheduler: Box<dyn Scheduler>) -> u128 {
 }
 
 fn replays(criterion: &mut Criterion) {
+    let is_trial = std::env::args().any(|it| it == "--test");
+    let usual = if is_trial { 2_000 } else { 20_000 };
     let tasks: u64 =
-        std::env::var("BAYPLAN_BENCH_TASKS").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
+        std::env::var("BAYPLAN_BENCH_TASKS").ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
     for nodes in sizes(&[1_000, 12_500]) {
         let workload = workload(&format!("builtin:default?nodes={nodes}&tasks={tasks}"));
         let mut group = criterion.benchmark_group(format!("replay/{nodes}"));
