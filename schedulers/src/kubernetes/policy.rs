@@ -134,6 +134,10 @@ pub struct Kubernetes {
     waiting: Waiting,
     /// The lowest priority of what was placed after the last decision.
     lowest_placed: Option<i32>,
+    /// Tasks that were held back in this decision.
+    held_back: Vec<TaskId>,
+    /// Somebody has left a node since they were.
+    has_evicted: bool,
 }
 
 impl Kubernetes {
@@ -152,6 +156,8 @@ impl Kubernetes {
             mirror,
             waiting,
             lowest_placed: None,
+            held_back: Vec::new(),
+            has_evicted: false,
         }
     }
 
@@ -209,9 +215,25 @@ impl Kubernetes {
         self.note_no_room(ask.task);
         match nodes.ids().any(|it| nodes.fits(shape, it)) {
             // The profile lets no such node pass.
-            true => desk.hold_back(id),
+            true => {
+                desk.hold_back(id);
+                self.held_back.push(id);
+            }
             false => desk.unfit(id),
         }
+    }
+
+    /// Tries those again that were held back before somebody left a node. `true` if there were any.
+    fn retry_those_held_back(&mut self, desk: &mut Desk<'_>) -> bool {
+        if !std::mem::take(&mut self.has_evicted) {
+            return false;
+        }
+        let mut again = std::mem::take(&mut self.held_back);
+        again.retain(|&it| desk.state().task(it).is_some_and(|it| it.placement().is_none()));
+        for &task in &again {
+            self.place_or_leave(task, desk);
+        }
+        !again.is_empty()
     }
 }
 
@@ -225,10 +247,12 @@ impl Scheduler for Kubernetes {
                 has_head = true;
                 self.place_or_leave(task, desk);
             }
-            if !has_placed && !has_head {
+            let has_retried = self.retry_those_held_back(desk);
+            if !has_placed && !has_head && !has_retried {
                 break;
             }
         }
+        self.held_back.clear();
         self.lowest_placed = self.mirror.lowest_priority();
     }
 

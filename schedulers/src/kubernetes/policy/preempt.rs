@@ -100,6 +100,14 @@ impl Waiting {
         }
     }
 
+    /// Notes who is to be tried because of these nodes: also those who are in line themselves now, or for whom
+    /// nobody could leave yet, since both may change before their turn comes.
+    fn note_changes(&mut self, changed: &[Clearable], state: &State) {
+        for (&alike, line) in self.lines.iter_mut().filter(|it| !it.1.is_new) {
+            line.is_new = changed.iter().any(|it| it.may_fit(state, alike));
+        }
+    }
+
     fn tried(&mut self, alike: Alike) {
         if let Some(line) = self.lines.get_mut(&alike) {
             line.is_new = false;
@@ -185,8 +193,9 @@ impl Kubernetes {
         changed.dedup();
         let clearable = |row| Clearable::new(desk.state(), NodeId(row as u32));
         let changed: Vec<Clearable> = changed.into_iter().map(clearable).collect();
+        self.waiting.note_changes(&changed, desk.state());
         let (mut tried, mut placed) = (BTreeSet::new(), false);
-        while let Some((line, task)) = self.next_to_try(desk, &changed, &tried) {
+        while let Some((line, task)) = self.next_to_try(desk, &tried) {
             if self.make_room(task, desk) {
                 placed = true;
             } else {
@@ -198,26 +207,18 @@ impl Kubernetes {
     }
 
     /// The first task for which it may be worth while, by priority and age.
-    fn next_to_try(
-        &mut self,
-        desk: &Desk<'_>,
-        changed: &[Clearable],
-        tried: &BTreeSet<Alike>,
-    ) -> Option<(Alike, TaskId)> {
+    fn next_to_try(&self, desk: &Desk<'_>, tried: &BTreeSet<Alike>) -> Option<(Alike, TaskId)> {
         let lowest = self.mirror.lowest_priority()?;
         let state = desk.state();
         let mut found: Option<(Reverse<i32>, Instant, TaskId, Alike)> = None;
-        for (&alike, line) in &mut self.waiting.lines {
+        for (&alike, line) in &self.waiting.lines {
             if alike.0.0 <= lowest || found.is_some_and(|it| it.0 < alike.0) {
                 break;
             }
-            let is_due = line.is_new
-                || has_rules(alike.1, state)
-                || changed.iter().any(|it| it.may_fit(state, alike));
+            let is_due = line.is_new || has_rules(alike.1, state);
             if !is_due || tried.contains(&alike) {
                 continue;
             }
-            line.is_new = true;
             let mut passed_over = line.tasks.iter().filter(|it| desk.passes_over(it.1));
             if let Some(&(since, task)) = passed_over.next() {
                 let this = (alike.0, since, task, alike);
@@ -233,6 +234,7 @@ impl Kubernetes {
             return false;
         };
         self.chance = chance;
+        self.has_evicted = true;
         for victim in victims {
             desk.evict(victim, Then::Requeue);
             self.mirror.left(node, desk.state());

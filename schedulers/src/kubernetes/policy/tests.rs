@@ -369,6 +369,11 @@ fn options() {
 #[track_caller]
 fn room(preempts: bool, unfit: Unfit, nodes: &str, tasks: &[(&str, i32)], want: &str) {
     let scheduler = Kubernetes::new(&CARD, Profile::default(), preempts, 110, 1);
+    room_with(scheduler, unfit, nodes, tasks, want);
+}
+
+#[track_caller]
+fn room_with(scheduler: Kubernetes, unfit: Unfit, nodes: &str, tasks: &[(&str, i32)], want: &str) {
     let mut world = World::new(Rules { unfit, ..Rules::default() }, Box::new(scheduler));
     let gpus = |it: &str| it.split_once('+').map_or(0, |it| it.1.parse().unwrap());
     for (row, text) in nodes.split_whitespace().enumerate() {
@@ -427,6 +432,22 @@ fn who_waits_gets_its_chance() {
         let tasks = [("2/2", 9), ("2/2", 0), ("4/4", 5), ("x0", 0)];
         room(true, rule, "4/4", &tasks, "- - n0");
     }
+}
+
+#[test]
+fn a_chance_is_kept_until_it_can_be_taken() {
+    // When the first ends nobody is there who could make room for the last, and it may have its turn itself.
+    // Before it has, those of no importance come, and one of its shape finds no node.
+    let tasks = [("5/5", 1), ("1/1", 0), ("3/3", 1), ("2/2", 0), ("2/2", 1), ("x0", 0)];
+    room(true, Unfit::WaitAndLetPass, "5/5", &tasks, "- - n0 - n0");
+}
+
+#[test]
+fn who_was_held_back_is_tried_again_when_others_leave() {
+    // Two tasks a node: the third has room but no place, until the fourth sends both away.
+    let tasks = [("2/2", 1), ("2/2", 1), ("1/1", 1), ("8/8", 2)];
+    let scheduler = Kubernetes::new(&CARD, Profile::default(), true, 2, 1);
+    room_with(scheduler, Unfit::WaitAndLetPass, "9/9", &tasks, "- - n0 n0");
 }
 
 #[test]
