@@ -10,8 +10,9 @@
 //! **Floor B** is all that the manager does (events, reports, journal fingerprint, counts per group) and all
 //! metrics, under a scheduler that was told a node for every task. What a strategy costs beyond that is its own.
 //!
-//! The workload is the generator's likeness of Google 2011, held in memory beforehand, without faults. Times are the
-//! best of `--rounds`, in which floors and strategies take turns, so that a busy machine is unkind to all alike.
+//! The workload is the generator's likeness of Google 2011, held in memory beforehand, without faults. Times are
+//! processor time of the one thread, the best of `--rounds`, in which floors and strategies take turns, so that a busy
+//! machine is unkind to all alike.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table")]
 
@@ -24,6 +25,7 @@ use cluster::nodes::DeviceSet;
 use cluster::observer::Observer;
 use cluster::scheduler::{Desk, Scheduler};
 use cluster::units::Instant;
+use cpu_time::ThreadTime;
 use reports::collector::{Collector, CollectorConfig};
 use schedulers::policy::Policy;
 use sim::agenda::{Agenda, Rank};
@@ -175,7 +177,7 @@ impl Hooks for Script {
     }
 }
 
-/// Puts every task where it was told.
+/// Puts every task where it was told, at the moment at which it went there. Until then it fitted nowhere.
 struct Told(Arc<Script>);
 
 impl Scheduler for Told {
@@ -185,7 +187,7 @@ impl Scheduler for Told {
                 Some(&node) if desk.state().nodes().fits(desk.ask(task).shape, node) => {
                     desk.place(task, node, DeviceSet::NONE);
                 }
-                _ => desk.hold_back(task),
+                _ => desk.unfit(task),
             }
         }
     }
@@ -223,7 +225,7 @@ impl Workload {
 }
 
 fn timed<T>(best: &mut Duration, work: impl FnOnce() -> T) -> T {
-    let begin = std::time::Instant::now();
+    let begin = ThreadTime::now();
     let out = work();
     *best = (*best).min(begin.elapsed());
     out

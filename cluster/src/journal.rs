@@ -1,6 +1,8 @@
 //! The journal: the record of `(time, input, actions)`. Its bytes are hashed as they are made; the
 //! hash is the run's fingerprint. Live runs always keep the bytes, simulated runs when asked.
 
+mod usual;
+
 use crate::event::{Action, Event, NodeEvent, NodeReport, Report};
 use crate::units::Instant;
 use serde::{Deserialize, Serialize};
@@ -93,36 +95,51 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// How many bytes are gathered before they are hashed.
+const GATHERED: usize = 1 << 14;
+
 /// Encodes records one after the other and hashes them.
 #[derive(Clone)]
 pub(crate) struct Recorder {
+    /// Of all bytes but those gathered.
     hash: Xxh3,
-    bytes: Vec<u8>,
+    gathered: Vec<u8>,
+    /// Where the last record begins there.
+    last: usize,
     count: u64,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self { hash: Xxh3::new(), bytes: Vec::new(), count: 0 }
+        Self { hash: Xxh3::new(), gathered: Vec::new(), last: 0, count: 0 }
     }
 
     pub(crate) fn record(&mut self, at: Instant, input: InputRef<'_>, actions: &[Action]) {
-        self.bytes.clear();
-        let bytes = std::mem::take(&mut self.bytes);
-        self.bytes = postcard::to_extend(&RecordRef { at, input, actions }, bytes)
-            .expect("a record has no part that postcard refuses");
-        self.hash.update(&self.bytes);
-        self.count += 1;
+        self.begin();
+        if !usual::encode(&mut self.gathered, at, &input, actions) {
+            let bytes = std::mem::take(&mut self.gathered);
+            self.gathered = postcard::to_extend(&RecordRef { at, input, actions }, bytes)
+                .expect("a record has no part that postcard refuses");
+        }
     }
 
     /// Hashes a record that was made earlier.
     pub(crate) fn resume(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
+        self.begin();
+        self.gathered.extend_from_slice(bytes);
+    }
+
+    fn begin(&mut self) {
+        if self.gathered.len() >= GATHERED {
+            self.hash.update(&self.gathered);
+            self.gathered.clear();
+        }
+        self.last = self.gathered.len();
         self.count += 1;
     }
 
     pub(crate) fn last(&self) -> &[u8] {
-        &self.bytes
+        &self.gathered[self.last..]
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -130,7 +147,9 @@ impl Recorder {
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(self.hash.digest128())
+        let mut hash = self.hash.clone();
+        hash.update(&self.gathered);
+        Fingerprint(hash.digest128())
     }
 }
 

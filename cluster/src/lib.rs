@@ -70,6 +70,7 @@ pub mod constraint;
 pub mod demand;
 pub mod event;
 pub mod explain;
+mod fitting;
 pub mod id_map;
 pub mod ids;
 pub mod journal;
@@ -91,4 +92,5 @@ pub mod snapshot;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod touched;
 pub mod units;

@@ -6,9 +6,11 @@
 
 use crate::constraint::{Image, Requirement, Taint, Test};
 use crate::demand::{Amounts, Port, Resource};
+use crate::fitting;
 use crate::ids::{AttributeId, ModelId, NodeId, ValueId, ZoneId};
 use crate::names::Names;
 use crate::shape::{Asked, Shape};
+use crate::touched::{Mark, Touched};
 use crate::units::GpuMilli;
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +228,8 @@ pub struct Nodes {
     totals: Vec<Totals>,
     growth: u64,
     membership: u64,
+    #[serde(skip)]
+    touched: Touched,
 }
 
 impl Nodes {
@@ -366,6 +370,24 @@ impl Nodes {
         self.version[node.row()]
     }
 
+    /// The present moment, for [`Nodes::touched_since`].
+    pub fn mark(&self) -> Mark {
+        self.touched.mark()
+    }
+
+    /// The nodes whose row changed since a mark of this object's own, in order and as often as they did. `None` if
+    /// any may have: the mark is too old, or nodes joined or were updated since, or something else changed that a
+    /// node's row does not show. What was worked out from a shape and a node's row alone stands for all
+    /// other nodes.
+    pub fn touched_since(&self, mark: Mark) -> Option<impl ExactSizeIterator<Item = NodeId>> {
+        self.touched.since(mark)
+    }
+
+    fn touch(&mut self, node: NodeId) {
+        self.version[node.row()] += 1;
+        self.touched.push(node);
+    }
+
     /// Rises whenever any node could take something that it could not take before.
     pub fn growth(&self) -> u64 {
         self.growth
@@ -442,6 +464,28 @@ impl Nodes {
             && shape.amounts[1] <= self.free[1][row]
             && shape.amounts[2] <= self.free[2][row]
             && (self.is_plain(shape) || self.fits_rest(shape, node))
+    }
+
+    /// [`Nodes::fits`] of 64 nodes: bit `i` is that of row `64 × word + i`.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such rows.
+    pub fn fitting(&self, shape: &Shape, word: usize) -> u64 {
+        let rows = word * fitting::ROWS..self.len().min((word + 1) * fitting::ROWS);
+        let free = Resource::SCALARS.map(|it| &self.free(it)[rows.clone()]);
+        let mut bits = fitting::word(&self.ready[rows.clone()], free, shape.amounts);
+        if !self.is_plain(shape) {
+            let mut left = bits;
+            while left != 0 {
+                let row = left.trailing_zeros();
+                left &= left - 1;
+                if !self.fits_rest(shape, NodeId(rows.start as u32 + row)) {
+                    bits &= !(1 << row);
+                }
+            }
+        }
+        bits
     }
 
     /// The part of [`Nodes::fits`] beyond scalars.
@@ -654,7 +698,7 @@ impl Nodes {
         assert!(is_counted || self.tasks[row] == 0, "{node}: lost with {} tasks", self.tasks[row]);
         self.status[row] = status;
         self.ready[row] = status == NodeStatus::Ready;
-        self.version[row] += 1;
+        self.touch(node);
         self.membership += 1;
         if was_counted != is_counted {
             self.count_capacity(node, is_counted);
@@ -672,12 +716,13 @@ impl Nodes {
     /// Sets which host ports others hold.
     pub(crate) fn set_taken_ports(&mut self, node: NodeId, ports: &[Port]) {
         self.taken_ports[node.row()] = sorted(ports);
-        self.version[node.row()] += 1;
+        self.touch(node);
         self.note_membership(true);
     }
 
     /// Why shapes do not fit may have changed; `grew` if some may fit now that did not.
     pub(crate) fn note_membership(&mut self, grew: bool) {
+        self.touched.all();
         self.membership += 1;
         self.growth += u64::from(grew);
     }
@@ -741,7 +786,8 @@ impl Nodes {
         if is_counted {
             self.count_capacity(node, true);
         }
-        self.version[row] += 1;
+        self.touch(node);
+        self.touched.all();
         self.membership += 1;
         self.growth += 1;
     }
@@ -772,7 +818,7 @@ impl Nodes {
             ports.insert(at, *port);
         }
         self.tasks[row] += 1;
-        self.version[row] += 1;
+        self.touch(node);
         let totals = &mut self.totals[self.zone[row].row()];
         for (held, amount) in totals.held.iter_mut().zip(held_totals(shape, devices)) {
             *held += amount;
@@ -809,7 +855,7 @@ impl Nodes {
             ports.remove(at);
         }
         self.tasks[row] -= 1;
-        self.version[row] += 1;
+        self.touch(node);
         let totals = &mut self.totals[self.zone[row].row()];
         for (held, amount) in totals.held.iter_mut().zip(held_totals(shape, devices)) {
             *held -= amount;

@@ -45,12 +45,37 @@ pub struct Refusal {
 impl Refusal {
     /// Counts all nodes.
     pub fn count(nodes: &Nodes, shape: &Shape) -> Self {
-        let mut it = Self::default();
+        let mut it = Self { nodes: nodes.len() as u32, ..Self::default() };
+        if nodes.is_plain(shape) {
+            it.count_plain(nodes, shape);
+            return it;
+        }
         for node in nodes.ids() {
-            it.nodes += 1;
             *it.counter(nodes, shape, node) += 1;
         }
         it
+    }
+
+    /// The same where only status and scalars count.
+    fn count_plain(&mut self, nodes: &Nodes, shape: &Shape) {
+        let [asked_cpu, asked_memory, asked_disk] = shape.amounts;
+        let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it));
+        let ready = nodes.ready();
+        for (row, (((&ready, &cpu), &memory), &disk)) in
+            ready.iter().zip(cpu).zip(memory).zip(disk).enumerate()
+        {
+            if !ready {
+                *self.counter(nodes, shape, NodeId(row as u32)) += 1;
+                continue;
+            }
+            let no_cpu = asked_cpu > cpu;
+            let no_memory = !no_cpu & (asked_memory > memory);
+            let no_disk = !no_cpu & !no_memory & (asked_disk > disk);
+            self.short_of[0] += u32::from(no_cpu);
+            self.short_of[1] += u32::from(no_memory);
+            self.short_of[2] += u32::from(no_disk);
+            self.fitting += u32::from(!(no_cpu | no_memory | no_disk));
+        }
     }
 
     fn counter(&mut self, nodes: &Nodes, shape: &Shape, node: NodeId) -> &mut u32 {

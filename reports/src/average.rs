@@ -37,8 +37,10 @@ impl TimeMean {
 pub struct TimeShare {
     part: u128,
     whole: u128,
-    last: Option<f64>,
-    peak: Option<f64>,
+    /// Part and whole of the last moment.
+    last: (u64, u64),
+    /// Those of the moment with the largest share; a whole of zero before there was any.
+    peak: (u64, u64),
 }
 
 impl TimeShare {
@@ -46,20 +48,28 @@ impl TimeShare {
     pub fn hold(&mut self, part: u64, whole: u64, length: Span) {
         self.part += u128::from(part) * u128::from(length.0);
         self.whole += u128::from(whole) * u128::from(length.0);
-        self.last = share(part, whole);
-        if let Some(now) = self.last {
-            self.peak = Some(self.peak.map_or(now, |it| it.max(now)));
+        self.last = (part, whole);
+        let (peak_part, peak_whole) = self.peak;
+        // Whatever the first share is, it is the largest so far.
+        let is_more =
+            u128::from(part) * u128::from(peak_whole) > u128::from(peak_part) * u128::from(whole);
+        if whole > 0 && (is_more || peak_whole == 0) {
+            self.peak = (part, whole);
         }
     }
 
     /// Share over all time; that of the last moment if no time passed; `None` without a whole.
     pub fn mean(&self) -> Option<f64> {
-        if self.whole == 0 { self.last } else { Some(self.part as f64 / self.whole as f64) }
+        if self.whole == 0 {
+            share(self.last.0, self.last.1)
+        } else {
+            Some(self.part as f64 / self.whole as f64)
+        }
     }
 
     /// Largest share at any moment.
     pub fn peak(&self) -> Option<f64> {
-        self.peak
+        share(self.peak.0, self.peak.1)
     }
 }
 

@@ -2,11 +2,12 @@
 //! node with the lowest key.
 
 mod explain;
+mod index;
 
-use crate::rank::{Rank, Sampling, Tie};
+use self::index::{Bits, PerShape, Tournament};
+use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
-use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::explain::{Explanation, Question};
 use cluster::ids::NodeId;
@@ -40,6 +41,10 @@ pub struct PerTask<R: Rank> {
     open: Open,
     chance: Chance,
     scratch: Scratch<R::Key>,
+    /// Which nodes take a shape.
+    fitting: PerShape<Bits>,
+    /// How good they are. Empty nodes come last if they are opened last.
+    ranked: PerShape<Tournament<(bool, R::Key)>>,
 }
 
 /// Buffers that are kept from task to task, so that a decision allocates nothing.
@@ -70,7 +75,88 @@ impl<R: Rank> PerTask<R> {
     pub fn new(rank: R, open: Open, seed: u64) -> Self {
         let scratch =
             Scratch { listed: Vec::new(), keyed: Vec::new(), tied: Vec::new(), pool: Vec::new() };
-        Self { rank, open, chance: Chance::new(seed, Purpose::Scheduler, 0), scratch }
+        Self {
+            rank,
+            open,
+            chance: Chance::new(seed, Purpose::Scheduler, 0),
+            scratch,
+            fitting: PerShape::new(),
+            ranked: PerShape::new(),
+        }
+    }
+
+    /// The node to take, found by looking at all that the sampling shows; and whether one that fits was refused.
+    fn look(
+        &mut self,
+        ask: Ask<'_>,
+        state: &State,
+        company: Option<Company<'_>>,
+        sampling: Sampling,
+        tie: Tie,
+    ) -> (Option<NodeId>, bool) {
+        let only_open = self.open == Open::First;
+        let mut scan = Scan { ask, state, company, only_open, refused: false };
+        let mut once = |scan: &mut Scan<'_>| {
+            pick(&mut self.rank, scan, sampling, tie, &mut self.chance, &mut self.scratch)
+        };
+        let mut picked = once(&mut scan);
+        if picked.is_none() && only_open {
+            scan.only_open = false;
+            picked = once(&mut scan);
+        }
+        (picked, scan.refused)
+    }
+
+    /// The node to take, if that is known without looking at all of them.
+    fn known(
+        &mut self,
+        ask: Ask<'_>,
+        state: &State,
+        sampling: Sampling,
+        tie: Tie,
+    ) -> Option<NodeId> {
+        let (nodes, shape) = (state.nodes(), ask.shape);
+        let is_local = self.rank.locality(ask) == Locality::NodeLocal && !R::NORMALISES;
+        let (rank, opens_last) = (&self.rank, self.open == Open::First);
+        let accepts = |node| rank.accepts(ask, node, state);
+        match sampling {
+            Sampling::First { start } if is_local && !opens_last => {
+                let make = |bits: &mut Bits| {
+                    bits.fill(nodes.len(), |it| nodes.fitting(shape, it), accepts);
+                };
+                let update = |bits: &mut Bits, node: NodeId| {
+                    bits.set(node.row(), nodes.fits(shape, node) && accepts(node));
+                };
+                let bits = self.fitting.ask(ask.task.shape, nodes, make, update)?;
+                bits.first_from(start).map(|row| NodeId(row as u32))
+            }
+            Sampling::All if is_local => {
+                let keys = rank.keys(ask, state);
+                let order = |row: usize| if tie == Tie::Rank { nodes.ranks()[row] } else { 0 };
+                let key = |node: NodeId| {
+                    let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
+                    accepts(node).then(|| (is_late, keys(node)))
+                };
+                let make = |it: &mut Tournament<_>| {
+                    it.fill(nodes.len(), |it| nodes.fitting(shape, it), key, order);
+                };
+                let update = |it: &mut Tournament<_>, node: NodeId| {
+                    it.set(node.row(), nodes.fits(shape, node).then(|| key(node)).flatten(), order);
+                };
+                let ranked = self.ranked.ask(ask.task.shape, nodes, make, update)?;
+                if tie != Tie::Random {
+                    return ranked.best().map(|row| NodeId(row as u32));
+                }
+                let tied = &mut self.scratch.tied;
+                ranked.tied(tied);
+                match tied[..] {
+                    [] => None,
+                    [only] => Some(only),
+                    ref all => Some(all[self.chance.below(all.len() as u64) as usize]),
+                }
+            }
+            _ => None,
+        }
     }
 
     fn choose(&mut self, ask: Ask<'_>, state: &State) -> Choice {
@@ -79,28 +165,27 @@ impl<R: Rank> PerTask<R> {
         let sampling = self.rank.sampling(ask, nodes, &mut self.chance);
         let tie = self.rank.tie();
         let company = Company::of(state, ask.task);
-        let mut scan = Scan {
-            ask,
-            state,
-            company,
-            only_open: self.open == Open::First,
-            refused: false,
-            looked: 0,
+        #[cfg(test)]
+        let before = self.chance.clone();
+        let known = match company {
+            None => self.known(ask, state, sampling, tie),
+            Some(_) => None,
         };
-        let mut picked =
-            pick(&mut self.rank, &mut scan, sampling, tie, &mut self.chance, &mut self.scratch);
-        if picked.is_none() && scan.only_open {
-            scan.only_open = false;
-            picked =
-                pick(&mut self.rank, &mut scan, sampling, tie, &mut self.chance, &mut self.scratch);
+        #[cfg(test)]
+        if known.is_some() {
+            let after = std::mem::replace(&mut self.chance, before);
+            assert_eq!(self.look(ask, state, None, sampling, tie).0, known, "{}", ask.id);
+            assert_eq!(self.chance, after, "{}", ask.id);
         }
-        self.rank.looked(scan.looked);
+        let is_alone = company.is_none();
+        let (picked, refused) = match known {
+            Some(node) => (Some(node), false),
+            None => self.look(ask, state, company, sampling, tie),
+        };
         let choice = match picked {
             Some(node) => Choice::Place(node, self.rank.devices(ask, node, nodes)),
-            None if scan.refused && R::REFUSES_ALIKE && scan.company.is_none() => {
-                Choice::RefusedAlike
-            }
-            None if scan.refused => Choice::Refused,
+            None if refused && R::REFUSES_ALIKE && is_alone => Choice::RefusedAlike,
+            None if refused => Choice::Refused,
             None => Choice::FitsNowhere,
         };
         self.rank.end(ask, state);
@@ -144,9 +229,14 @@ impl<R: Rank> Scheduler for PerTask<R> {
         }
         self.rank.recall(memory);
         self.chance = chance;
+        self.fitting.clear();
+        self.ranked.clear();
         Ok(())
     }
 }
+
+/// Rows that are compared at once, see [`Nodes::fitting`].
+const WORD: usize = u64::BITS as usize;
 
 /// One look over the nodes for one task.
 struct Scan<'a> {
@@ -158,8 +248,6 @@ struct Scan<'a> {
     only_open: bool,
     /// The task fits a node that the rank does not accept.
     refused: bool,
-    /// Rows looked at.
-    looked: usize,
 }
 
 impl Scan<'_> {
@@ -172,26 +260,23 @@ impl Scan<'_> {
         mut visit: impl FnMut(NodeId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let nodes = self.state.nodes();
-        let shape = self.ask.shape;
-        let ([cpu, memory, disk], is_plain) = (shape.amounts, nodes.is_plain(shape));
-        let first = rows.start;
-        let free = Resource::SCALARS.map(|it| &nodes.free(it)[rows.clone()]);
-        let ready = &nodes.ready()[rows.clone()];
-        let columns = ready.iter().zip(free[0]).zip(free[1]).zip(free[2]);
-        for (at, (((&ready, &free_cpu), &free_memory), &free_disk)) in columns.enumerate() {
-            let has_room =
-                ready & (cpu <= free_cpu) & (memory <= free_memory) & (disk <= free_disk);
-            let node = NodeId((first + at) as u32);
-            if has_room
-                && (is_plain || nodes.fits(shape, node))
-                && self.is_candidate(rank, node)
-                && visit(node).is_break()
-            {
-                self.looked += at + 1;
-                return ControlFlow::Break(());
+        for word in rows.start / WORD..rows.end.div_ceil(WORD) {
+            let first = word * WORD;
+            let mut left = nodes.fitting(self.ask.shape, word);
+            if rows.start > first {
+                left &= u64::MAX << (rows.start - first);
+            }
+            if rows.end < first + WORD {
+                left &= !(u64::MAX << (rows.end - first));
+            }
+            while left != 0 {
+                let node = NodeId(first as u32 + left.trailing_zeros());
+                left &= left - 1;
+                if self.is_candidate(rank, node) && visit(node).is_break() {
+                    return ControlFlow::Break(());
+                }
             }
         }
-        self.looked += rows.len();
         ControlFlow::Continue(())
     }
 
@@ -313,7 +398,6 @@ fn draw<R: Rank>(
             return;
         }
         let node = NodeId(chance.below(rows as u64) as u32);
-        scan.looked += 1;
         if nodes.fits(scan.ask.shape, node)
             && !drawn.contains(&node)
             && scan.is_candidate(rank, node)

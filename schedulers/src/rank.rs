@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 ///
 /// For every task in queue order the adapter calls, in this order: [`Rank::begin`],
 /// [`Rank::sampling`], [`Rank::keys`], then per node that fits [`Rank::accepts`] and the key, then
-/// [`Rank::normalise`] if there is one, [`Rank::looked`], [`Rank::devices`] for the node picked,
+/// [`Rank::normalise`] if there is one, [`Rank::devices`] for the node picked,
 /// [`Rank::end`], and [`Rank::placed`] once the task is booked. The lowest key wins; equal keys are
 /// told apart by [`Rank::tie`].
 ///
@@ -108,9 +108,6 @@ pub trait Rank: Send {
     ) {
     }
 
-    /// How many rows were looked at, fitting or not, for cursors that move by that.
-    fn looked(&mut self, _rows: usize) {}
-
     /// Which GPU devices of the node picked the task gets. It fits there, so there are enough.
     fn devices(&self, ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {
         best_fit_devices(ask, node, nodes)
@@ -120,7 +117,7 @@ pub trait Rank: Send {
     fn placed(&mut self, _node: NodeId) {}
 }
 
-/// On what the key of a node depends. An engine may reuse a key for as long as nothing of it changed.
+/// On what the key of a node depends, and whether it is [accepted](Rank::accepts). An engine may reuse a key for as long as nothing of it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Locality {
     /// The task's shape, the node's row in the columns, and the largest capacities in the cluster,

@@ -6,6 +6,7 @@ use cluster::demand::Resource;
 use cluster::event::Change;
 use cluster::ids::ShapeId;
 use cluster::nodes::Nodes;
+use cluster::shape::Shape;
 
 pub(super) const ENTRY: Entry =
     Entry { card: &CARD, columns, sample_columns, build: || Box::new(Fragmentation::default()) };
@@ -60,6 +61,24 @@ fn sample_columns() -> Vec<Column> {
 struct Fragmentation {
     /// Submissions of each shape so far.
     submitted: Vec<u64>,
+    /// Scratch: how many submissions were of the usual shapes that a node cannot take.
+    kept_out: Vec<u64>,
+}
+
+/// Adds `count` to every row whose node cannot take the shape; rows of nodes that are not ready do not matter.
+fn add_where_unfit(rows: &mut [u64], count: u64, shape: &Shape, nodes: &Nodes) {
+    if !nodes.is_plain(shape) {
+        for node in nodes.ids().filter(|it| !nodes.fits(shape, *it)) {
+            rows[node.row()] += count;
+        }
+        return;
+    }
+    let [asked_cpu, asked_memory, asked_disk] = shape.amounts;
+    let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it));
+    for (((row, &cpu), &memory), &disk) in rows.iter_mut().zip(cpu).zip(memory).zip(disk) {
+        let is_short = (cpu < asked_cpu) | (memory < asked_memory) | (disk < asked_disk);
+        *row += u64::from(is_short) * count;
+    }
 }
 
 /// What is free of each resource on a node.
@@ -97,19 +116,15 @@ impl Metric for Fragmentation {
         usual.truncate(SHAPES_MAX);
 
         let nodes = at.state.nodes();
+        self.kept_out.clear();
+        self.kept_out.resize(nodes.len(), 0);
+        for &(count, row) in &usual {
+            add_where_unfit(&mut self.kept_out, count, at.state.shape(ShapeId(row as u32)), nodes);
+        }
         let mut free = [0u128; 4];
         let mut unusable = [0u128; 4];
-        let shapes: Vec<_> = usual
-            .iter()
-            .map(|&(count, row)| (count, at.state.shape(ShapeId(row as u32))))
-            .collect();
         for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
-            let here = free_of(nodes, node);
-            let weight: u64 = shapes
-                .iter()
-                .filter(|(_, shape)| !nodes.fits(shape, node))
-                .map(|(count, _)| count)
-                .sum();
+            let (here, weight) = (free_of(nodes, node), self.kept_out[node.row()]);
             for it in 0..4 {
                 free[it] += u128::from(here[it]);
                 unusable[it] += u128::from(here[it]) * u128::from(weight);

@@ -20,13 +20,13 @@ impl<R: Rank> PerTask<R> {
     pub(super) fn explained(&mut self, question: Question<'_>) -> Explanation {
         let memory = self.rank.memory();
         self.rank.begin(question.ask, question.state);
-        let explanation = self.look(question);
+        let explanation = self.survey(question);
         self.rank.end(question.ask, question.state);
         self.rank.recall(memory);
         explanation
     }
 
-    fn look(&mut self, question: Question<'_>) -> Explanation {
+    fn survey(&mut self, question: Question<'_>) -> Explanation {
         let Question { ask, state, .. } = question;
         let (nodes, rank) = (state.nodes(), &mut self.rank);
         let mut chance = self.chance.clone();
@@ -38,7 +38,6 @@ impl<R: Rank> PerTask<R> {
             company: Company::of(state, ask.task),
             only_open,
             refused: false,
-            looked: 0,
         };
         let mut only_open = self.open == Open::First;
         let mut looks = scan(only_open);
