@@ -472,15 +472,16 @@ impl Nodes {
     ///
     /// If there are no such rows.
     pub fn fitting(&self, shape: &Shape, word: usize) -> u64 {
-        let rows = word * fitting::ROWS..self.len().min((word + 1) * fitting::ROWS);
-        let free = Resource::SCALARS.map(|it| &self.free(it)[rows.clone()]);
-        let mut bits = fitting::word(&self.ready[rows.clone()], free, shape.amounts);
+        let start = word * fitting::ROWS;
+        let end = self.len().min(start + fitting::ROWS);
+        let short = |it: usize| fitting::below(&self.free[it][start..end], shape.amounts[it]);
+        let mut bits = fitting::set(&self.ready[start..end]) & !(short(0) | short(1) | short(2));
         if !self.is_plain(shape) {
             let mut left = bits;
             while left != 0 {
                 let row = left.trailing_zeros();
                 left &= left - 1;
-                if !self.fits_rest(shape, NodeId(rows.start as u32 + row)) {
+                if !self.fits_rest(shape, NodeId(start as u32 + row)) {
                     bits &= !(1 << row);
                 }
             }

@@ -5,6 +5,7 @@ use crate::constraint::{Requirement, Test};
 use crate::demand::{Port, Protocol, Resource};
 use crate::event::HoldReason;
 use crate::explain::{Rejection, Shortage, in_words};
+use crate::fitting;
 use crate::ids::NodeId;
 use crate::nodes::{NodeStatus, Nodes, device_fits};
 use crate::scheduler::Ask;
@@ -46,35 +47,35 @@ impl Refusal {
     /// Counts all nodes.
     pub fn count(nodes: &Nodes, shape: &Shape) -> Self {
         let mut it = Self { nodes: nodes.len() as u32, ..Self::default() };
-        if nodes.is_plain(shape) {
-            it.count_plain(nodes, shape);
-            return it;
-        }
-        for node in nodes.ids() {
-            *it.counter(nodes, shape, node) += 1;
+        match nodes.is_plain(shape) {
+            true => it.count_scalars(nodes, shape),
+            false => it.count_each(nodes, shape),
         }
         it
     }
 
-    /// The same where only status and scalars count.
-    fn count_plain(&mut self, nodes: &Nodes, shape: &Shape) {
-        let [asked_cpu, asked_memory, asked_disk] = shape.amounts;
-        let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it));
-        let ready = nodes.ready();
-        for (row, (((&ready, &cpu), &memory), &disk)) in
-            ready.iter().zip(cpu).zip(memory).zip(disk).enumerate()
-        {
-            if !ready {
-                *self.counter(nodes, shape, NodeId(row as u32)) += 1;
-                continue;
+    fn count_each(&mut self, nodes: &Nodes, shape: &Shape) {
+        for node in nodes.ids() {
+            *self.counter(nodes, shape, node) += 1;
+        }
+    }
+
+    /// The same where only status and scalars can stand in the way.
+    fn count_scalars(&mut self, nodes: &Nodes, shape: &Shape) {
+        for start in (0..nodes.len()).step_by(fitting::ROWS) {
+            let rows = start..nodes.len().min(start + fitting::ROWS);
+            let ready = fitting::set(&nodes.ready()[rows.clone()]);
+            let mut left = ready;
+            for resource in Resource::SCALARS {
+                let free = &nodes.free(resource)[rows.clone()];
+                let short = left & fitting::below(free, shape.amounts[resource.row()]);
+                self.short_of[resource.row()] += short.count_ones();
+                left &= !short;
             }
-            let no_cpu = asked_cpu > cpu;
-            let no_memory = !no_cpu & (asked_memory > memory);
-            let no_disk = !no_cpu & !no_memory & (asked_disk > disk);
-            self.short_of[0] += u32::from(no_cpu);
-            self.short_of[1] += u32::from(no_memory);
-            self.short_of[2] += u32::from(no_disk);
-            self.fitting += u32::from(!(no_cpu | no_memory | no_disk));
+            self.fitting += left.count_ones();
+            for row in rows.filter(|it| ready >> (it - start) & 1 == 0) {
+                *self.counter(nodes, shape, NodeId(row as u32)) += 1;
+            }
         }
     }
 
@@ -310,4 +311,64 @@ fn short_of_devices(shape: &Shape, fitting: u64) -> Rejection {
     };
     let reason = format!("wants {wanted} {each}, {fitting} there");
     Rejection { filter: Resource::Gpu.name().to_owned(), reason, short: vec![short] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demand::{Amounts, Demand, TaskDefinition};
+    use crate::event::{Event, NodeEvent, NodeReport};
+    use crate::ids::DefinitionId;
+    use crate::manager::Manager;
+    use crate::nodes::{NodeCapacity, NodeSpec};
+    use crate::rules::Rules;
+    use crate::scheduler::{Desk, Scheduler};
+    use crate::units::{Bytes, Instant, MilliCpu};
+    use proptest::prelude::*;
+
+    struct Idle;
+
+    impl Scheduler for Idle {
+        fn decide(&mut self, _desk: &mut Desk<'_>) {}
+    }
+
+    fn amounts() -> impl Strategy<Value = Amounts> {
+        let three = (0..3u64, 0..3u64, 0..3u64);
+        three.prop_map(|it| Amounts { cpu: MilliCpu(it.0), memory: Bytes(it.1), disk: Bytes(it.2) })
+    }
+
+    proptest! {
+        /// Sixty-four at a time or one by one: the same counts.
+        #[test]
+        fn scalars_are_counted_alike(
+            nodes in prop::collection::vec((amounts(), 0..6u8), 0..150),
+            asked in amounts(),
+        ) {
+            let mut manager = Manager::new(Rules::default(), Box::new(Idle));
+            let mut tell = |event| manager.handle(Instant::ZERO, event, &mut Vec::new());
+            let demand = Demand { amounts: asked, ..Demand::default() };
+            let spec = TaskDefinition::single("it", demand);
+            tell(Event::DefinitionPut { definition: DefinitionId(0), spec });
+            for (row, (amounts, status)) in nodes.into_iter().enumerate() {
+                let node = NodeId(row as u32);
+                let capacity = NodeCapacity { amounts, gpus: vec![] };
+                let spec = NodeSpec { name: row.to_string(), capacity, ..NodeSpec::default() };
+                tell(Event::Node { node, event: NodeEvent::Joined(Box::new(spec)) });
+                match status {
+                    0 => tell(Event::Node { node, event: NodeEvent::Lost }),
+                    1 => tell(Event::Node { node, event: NodeEvent::Draining }),
+                    2 => tell(Event::NodeReported { node, report: NodeReport::Unreachable }),
+                    _ => {}
+                }
+            }
+            let state = manager.state();
+            let (nodes, shape) = (state.nodes(), state.shape(state.shape_of(DefinitionId(0))));
+            let count = |how: fn(&mut Refusal, &Nodes, &Shape)| {
+                let mut it = Refusal::default();
+                how(&mut it, nodes, shape);
+                it
+            };
+            prop_assert_eq!(count(Refusal::count_scalars), count(Refusal::count_each));
+        }
+    }
 }
