@@ -4,7 +4,7 @@
 mod explain;
 mod index;
 
-use self::index::{Bits, PerShape, Tournament};
+use self::index::{Bits, Known, PerShape, Tournament};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
@@ -119,15 +119,23 @@ impl<R: Rank> PerTask<R> {
         let is_local = self.rank.locality(ask) == Locality::NodeLocal && !R::NORMALISES;
         let (rank, opens_last) = (&self.rank, self.open == Open::First);
         let accepts = |node| rank.accepts(ask, node, state);
+        let (id, rows) = (ask.task.shape, nodes.len());
+        let words = |it| nodes.fitting(shape, it);
         match sampling {
             Sampling::First { start } if is_local && !opens_last => {
-                let make = |bits: &mut Bits| {
-                    bits.fill(nodes.len(), |it| nodes.fitting(shape, it), accepts);
-                };
                 let update = |bits: &mut Bits, node: NodeId| {
                     bits.set(node.row(), nodes.fits(shape, node) && accepts(node));
                 };
-                let bits = self.fitting.ask(ask.task.shape, nodes, make, update)?;
+                let bits = match self.fitting.ask(id, nodes, update) {
+                    Known::Yes(bits) => bits,
+                    Known::NotYet | Known::No => {
+                        let near = near(start, rows, words).find(|it| accepts(*it));
+                        if near.is_some() {
+                            return near;
+                        }
+                        self.fitting.make(id, rows, |it| it.fill(rows, words, accepts))
+                    }
+                };
                 bits.first_from(start).map(|row| NodeId(row as u32))
             }
             Sampling::All if is_local => {
@@ -137,13 +145,16 @@ impl<R: Rank> PerTask<R> {
                     let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
                     accepts(node).then(|| (is_late, keys(node)))
                 };
-                let make = |it: &mut Tournament<_>| {
-                    it.fill(nodes.len(), |it| nodes.fitting(shape, it), key, order);
-                };
                 let update = |it: &mut Tournament<_>, node: NodeId| {
                     it.set(node.row(), nodes.fits(shape, node).then(|| key(node)).flatten(), order);
                 };
-                let ranked = self.ranked.ask(ask.task.shape, nodes, make, update)?;
+                let ranked = match self.ranked.ask(id, nodes, update) {
+                    Known::Yes(ranked) => ranked,
+                    Known::NotYet => {
+                        self.ranked.make(id, rows, |it| it.fill(rows, words, key, order))
+                    }
+                    Known::No => return None,
+                };
                 if tie != Tie::Random {
                     return ranked.best().map(|row| NodeId(row as u32));
                 }
@@ -237,6 +248,20 @@ impl<R: Rank> Scheduler for PerTask<R> {
 
 /// Rows that are compared at once, see [`Nodes::fitting`].
 const WORD: usize = u64::BITS as usize;
+
+/// Of all rows, one in this many is looked at before all that fit are listed.
+const NEAR: usize = 8;
+
+/// The nodes that fit on the next rows from `start` on, in order.
+fn near(start: usize, rows: usize, words: impl Fn(usize) -> u64) -> impl Iterator<Item = NodeId> {
+    let start = start.checked_rem(rows).unwrap_or(0);
+    let end = rows.min(start + (rows / NEAR).max(WORD));
+    let words = (start / WORD..end.div_ceil(WORD)).map(move |at| (at, words(at)));
+    words.flat_map(move |(at, bits)| {
+        let before = start.saturating_sub(at * WORD);
+        index::set_rows(at, bits & (u64::MAX << before)).map(|row| NodeId(row as u32))
+    })
+}
 
 /// One look over the nodes for one task.
 struct Scan<'a> {

@@ -40,6 +40,16 @@ struct Slot<T> {
     is_right: bool,
 }
 
+/// What is known of a shape.
+pub(super) enum Known<T> {
+    /// This.
+    Yes(T),
+    /// Nothing, but it was asked for a moment ago, and probably will be again.
+    NotYet,
+    /// Nothing.
+    No,
+}
+
 /// Something about every node for one shape.
 pub(super) trait Column {
     /// With no node in it.
@@ -58,51 +68,55 @@ impl<T: Column> PerShape<T> {
         *self = Self::new();
     }
 
-    /// What is known of the shape, brought up to date; `None` if looking is cheaper this time.
-    ///
-    /// `make` makes it from all nodes, `update` changes it for those given, each as often as it changed.
+    /// What is known of the shape, brought up to date by `update` for each node that changed; nothing is known if too
+    /// many did.
     pub(super) fn ask(
         &mut self,
         shape: ShapeId,
         nodes: &Nodes,
-        make: impl FnOnce(&mut T),
         mut update: impl FnMut(&mut T, NodeId),
-    ) -> Option<&T> {
+    ) -> Known<&T> {
         let (row, rows) = (shape.row(), nodes.len());
         if self.slots.len() <= row {
             let slot = || Slot { asked: None, turn: 0, held: None, is_right: false };
             self.slots.resize_with(row + 1, slot);
         }
         self.turn += 1;
-        let (turn, now) = (self.turn, nodes.mark());
         let slot = &mut self.slots[row];
-        let before = slot.asked.replace(now);
-        slot.turn = turn;
+        slot.turn = self.turn;
+        let before = slot.asked.replace(nodes.mark());
         let changed = before.and_then(|it| nodes.touched_since(it));
-        let changed = changed.filter(|it| it.len() <= rows / FEW);
-        let Some(changed) = changed else {
+        let Some(changed) = changed.filter(|it| it.len() <= rows / FEW) else {
             slot.is_right = false;
-            return None;
+            return Known::No;
         };
-        if slot.is_right {
-            if let Some(held) = &mut slot.held {
-                changed.for_each(|node| update(held, node));
-            }
-        } else {
-            if slot.held.is_none() {
-                slot.held = Some(T::empty());
-                self.held += 1;
-            }
-            if let Some(held) = &mut slot.held {
-                make(held);
-            }
-            slot.is_right = true;
-            let most = (MEMORY_MAX / T::size(rows).max(1)).max(1);
-            if self.held > most {
-                self.drop_oldest();
+        let (true, Some(held)) = (slot.is_right, &mut slot.held) else {
+            return Known::NotYet;
+        };
+        let mut last = None;
+        for node in changed {
+            // A node that changed again and again is looked at once.
+            if last.replace(node) != Some(node) {
+                update(held, node);
             }
         }
-        self.slots[row].held.as_ref()
+        Known::Yes(held)
+    }
+
+    /// Makes it known from all nodes. Only right after the question.
+    pub(super) fn make(&mut self, shape: ShapeId, rows: usize, make: impl FnOnce(&mut T)) -> &T {
+        let most = (MEMORY_MAX / T::size(rows).max(1)).max(1);
+        if self.slots[shape.row()].held.is_none() {
+            if self.held >= most {
+                self.drop_oldest();
+            }
+            self.held += 1;
+        }
+        let slot = &mut self.slots[shape.row()];
+        slot.is_right = true;
+        let held = slot.held.get_or_insert_with(T::empty);
+        make(held);
+        held
     }
 
     fn drop_oldest(&mut self) {
@@ -115,7 +129,7 @@ impl<T: Column> PerShape<T> {
 }
 
 /// The rows of a word's set bits, ascending.
-fn set_rows(word: usize, bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn set_rows(word: usize, bits: u64) -> impl Iterator<Item = usize> {
     let mut left = bits;
     std::iter::from_fn(move || {
         let row = (left != 0).then(|| word * WORD + left.trailing_zeros() as usize)?;
