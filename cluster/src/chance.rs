@@ -53,10 +53,8 @@ impl Chance {
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "nothing is below zero");
         loop {
-            let wide = u128::from(self.0.next_u64()) * u128::from(bound);
-            let low = wide as u64;
-            if low >= bound || low >= bound.wrapping_neg() % bound {
-                return (wide >> 64) as u64;
+            if let Some(it) = scaled(self.0.next_u64(), bound) {
+                return it;
             }
         }
     }
@@ -68,9 +66,19 @@ impl Chance {
 
     /// Puts `items` in a uniformly random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let other = self.below(last as u64 + 1) as usize;
-            items.swap(last, other);
+        let mut drawn = [0; 8 * 128];
+        let mut last = items.len().saturating_sub(1);
+        while last > 0 {
+            // Drawn together, which is quicker; each place needs one number at least, so that none is drawn in vain.
+            let drawn = &mut drawn[..8 * last.min(128)];
+            self.0.fill_bytes(drawn);
+            for number in drawn.chunks_exact(8) {
+                let number = u64::from_le_bytes(number.try_into().expect("eight bytes"));
+                if let Some(other) = scaled(number, last as u64 + 1) {
+                    items.swap(last, other as usize);
+                    last -= 1;
+                }
+            }
         }
     }
 
@@ -80,9 +88,38 @@ impl Chance {
     }
 }
 
+/// A random number scaled to `0..bound`; `None` if it has to be drawn again.
+#[inline]
+fn scaled(number: u64, bound: u64) -> Option<u64> {
+    let wide = u128::from(number) * u128::from(bound);
+    let low = wide as u64;
+    (low >= bound || low >= bound.wrapping_neg() % bound).then_some((wide >> 64) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shuffle_draws_one_number_after_the_other() {
+        for length in [0usize, 1, 2, 3, 31, 32, 33, 128, 129, 130, 1000] {
+            // After an odd number of halves.
+            for halves in 0..66 {
+                let mut chance = Chance::new(length as u64, Purpose::Shuffle, halves);
+                for _ in 0..halves {
+                    chance.rng().next_u32();
+                }
+                let mut one_by_one = chance.clone();
+                let mut want: Vec<usize> = (0..length).collect();
+                for last in (1..length).rev() {
+                    want.swap(last, one_by_one.below(last as u64 + 1) as usize);
+                }
+                let mut got: Vec<usize> = (0..length).collect();
+                chance.shuffle(&mut got);
+                assert_eq!((got, chance), (want, one_by_one), "{length} {halves}");
+            }
+        }
+    }
 
     #[test]
     fn streams_are_pinned() {
