@@ -38,6 +38,7 @@ pub mod fgd_best_fit;
 pub mod fgd_dot_product;
 pub mod fgd_random;
 pub mod first_fit;
+mod fitting;
 pub mod fixed;
 pub mod fragments;
 pub mod gpu_clustering;

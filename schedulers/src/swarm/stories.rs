@@ -1,5 +1,8 @@
 //! Random lives of small clusters, for schedulers that keep a mirror of them.
 
+use cluster::constraint::{
+    Affinity, Constraints, Limit, Preference, Requirement, Side, Spread, Strength, Test, Who,
+};
 use cluster::demand::{Amounts, Demand, Port, Protocol, TaskDefinition};
 use cluster::event::{
     Action, Change, Event, NodeEvent, NodeReport, OnLoss, Report, StartFailure, Submission,
@@ -7,9 +10,9 @@ use cluster::event::{
 };
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::manager::Manager;
-use cluster::nodes::{NodeCapacity, NodeSpec};
+use cluster::nodes::{NODE, NodeCapacity, NodeSpec, ZONE};
 use cluster::rules::Rules;
-use cluster::scheduler::{Desk, Scheduler};
+use cluster::scheduler::{BadMemory, Desk, Scheduler};
 use cluster::state::State;
 use cluster::units::Instant;
 use proptest::prelude::*;
@@ -35,6 +38,42 @@ impl<S: Scheduler> Scheduler for Checked<S> {
     }
 }
 
+/// A scheduler that is one made anew, with its memory, at every `every`-th decision.
+pub(crate) struct Forgetful<S> {
+    pub(crate) inner: S,
+    pub(crate) anew: fn() -> S,
+    pub(crate) every: usize,
+    pub(crate) decisions: usize,
+}
+
+impl<S: Scheduler> Scheduler for Forgetful<S> {
+    fn decide(&mut self, desk: &mut Desk<'_>) {
+        self.decisions += 1;
+        if self.decisions.is_multiple_of(self.every) {
+            let memory = self.inner.memory();
+            self.inner = (self.anew)();
+            self.inner.recall(&memory).unwrap();
+        }
+        self.inner.decide(desk);
+    }
+
+    fn observe(&mut self, changes: &[Change], state: &State) {
+        self.inner.observe(changes, state);
+    }
+
+    fn wants_every_instant(&self) -> bool {
+        self.inner.wants_every_instant()
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        self.inner.memory()
+    }
+
+    fn recall(&mut self, memory: &[u8]) -> Result<(), BadMemory> {
+        self.inner.recall(memory)
+    }
+}
+
 /// What happens, to which node or task, with which number, and whether a decision follows.
 pub(crate) type Step = (u8, usize, u64, bool);
 
@@ -49,20 +88,70 @@ pub(crate) struct Story {
     actions: Vec<Action>,
     now: u64,
     tasks: u64,
+    definitions: usize,
 }
 
 impl Story {
     pub(crate) fn new(scheduler: Box<dyn Scheduler>) -> Self {
         let manager = Manager::new(Rules::default(), scheduler);
-        let mut story = Self { manager, actions: Vec::new(), now: 0, tasks: 0 };
+        let mut story = Self { manager, actions: Vec::new(), now: 0, tasks: 0, definitions: 4 };
         let amounts = [[1000, 1 << 20, 0], [700, 1 << 31, 1 << 31], [0, 1 << 32, 0], [2000, 0, 0]];
         for (row, amounts) in amounts.into_iter().enumerate() {
             let mut demand = Demand { amounts: Amounts::from_array(amounts), ..Demand::default() };
             if row == 2 {
                 demand.ports.push(Port { protocol: Protocol::Tcp, number: 80 });
             }
-            let spec = TaskDefinition::single(format!("d{row}"), demand);
-            story.handle(Event::DefinitionPut { definition: DefinitionId(row as u32), spec });
+            story.put(row, demand, Constraints::default());
+        }
+        story
+    }
+
+    fn put(&mut self, row: usize, demand: Demand, constraints: Constraints) {
+        let constraints = Box::new(constraints);
+        let spec =
+            TaskDefinition { constraints, ..TaskDefinition::single(format!("d{row}"), demand) };
+        self.handle(Event::DefinitionPut { definition: DefinitionId(row as u32), spec });
+    }
+
+    /// With some more definitions, all of which have rules; the last ones only if they may keep others away.
+    pub(crate) fn with_rules(scheduler: Box<dyn Scheduler>, keeps_apart: bool) -> Self {
+        let mut story = Self::new(scheduler);
+        let limit = |max| Limit { domain: NODE.to_owned(), max, who: Who::Group };
+        let spread = |is_hard| Spread {
+            domain: ZONE.to_owned(),
+            skew_max: 1,
+            domains_min: 0,
+            is_hard,
+            who: Who::Group,
+        };
+        let affinity =
+            |side, strength| Affinity { side, strength, domain: NODE.to_owned(), who: Who::Group };
+        let zone =
+            Requirement { attribute: ZONE.to_owned(), test: Test::In(vec!["z1".to_owned()]) };
+        let plain = Constraints::default;
+        let mut rules = vec![
+            Constraints { limits: vec![limit(1)], ..plain() },
+            Constraints { limits: vec![limit(3)], spread: vec![spread(false)], ..plain() },
+            Constraints { spread: vec![spread(false)], ..plain() },
+            Constraints { spread: vec![spread(true)], ..plain() },
+            Constraints { affinity: vec![affinity(Side::Near, Strength::Soft(1))], ..plain() },
+            Constraints { affinity: vec![affinity(Side::Apart, Strength::Soft(1))], ..plain() },
+            Constraints { prefers: vec![Preference { weight: 1, all: vec![zone] }], ..plain() },
+        ];
+        if keeps_apart {
+            rules.push(Constraints {
+                affinity: vec![affinity(Side::Apart, Strength::Hard)],
+                ..plain()
+            });
+            rules.push(Constraints {
+                affinity: vec![affinity(Side::Near, Strength::Hard)],
+                ..plain()
+            });
+        }
+        for (row, constraints) in (4..).zip(rules) {
+            let amounts = Amounts::from_array([500, 1 << 28, 0]);
+            story.put(row, Demand { amounts, ..Demand::default() }, constraints);
+            story.definitions = row + 1;
         }
         story
     }
@@ -93,8 +182,13 @@ impl Story {
 
     pub(crate) fn join(&mut self, amounts: [u64; 3]) {
         let node = NodeId(self.manager.state().nodes().len() as u32);
-        let spec =
-            NodeSpec { name: node.to_string(), capacity: capacity(amounts), ..NodeSpec::default() };
+        let zone = format!("z{}", node.row() % 3);
+        let spec = NodeSpec {
+            name: node.to_string(),
+            zone,
+            capacity: capacity(amounts),
+            ..NodeSpec::default()
+        };
         self.handle(Event::Node { node, event: NodeEvent::Joined(Box::new(spec)) });
     }
 
@@ -124,6 +218,11 @@ impl Story {
         self.handle(Event::TaskReported { task, attempt, report });
     }
 
+    /// All that the manager and its scheduler remember.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        self.manager.snapshot()
+    }
+
     /// The row of a task's node, if it has one.
     pub(crate) fn row(&self, task: TaskId) -> Option<usize> {
         Some(self.manager.state().task(task)?.placement()?.node.row())
@@ -133,7 +232,7 @@ impl Story {
         let node = NodeId((which % self.manager.state().nodes().len()) as u32);
         let task = TaskId(which as u64 % self.tasks.max(1));
         let group = (number % 4 > 0).then_some((number % 4) as u32);
-        let definition = (which % 4) as u32;
+        let definition = (which % self.definitions) as u32;
         let offered = [number * 250, number << 28, number << 28];
         let at_node = |event| Event::Node { node, event };
         let says = |report| Event::NodeReported { node, report };

@@ -34,16 +34,41 @@ pub fn schedule(
     order: &mut impl FnMut(&mut [usize]),
     recorder: &mut impl Recorder,
 ) -> Placed {
-    let mut pipeline = Pipeline::new(spec);
     if tasks == 0 {
         return Placed { nodes: Vec::new(), refusal: None };
     }
     let mut rows: Vec<usize> = (0..nodes.len()).collect();
     order(&mut rows);
-    let tree = Tree::build(nodes, &rows, spec, tasks, now_us, &mut pipeline);
+    let mut ranks: Vec<Rank> = nodes.iter().map(|it| Rank::of(it, spec, now_us)).collect();
+    schedule_ranked(Ranked { nodes, ranks: &mut ranks }, &rows, spec, tasks, order, recorder)
+}
+
+/// Nodes with what [`Rank::of`] says of them, both by row.
+pub struct Ranked<'a> {
+    /// The nodes.
+    pub nodes: &'a mut [Node],
+    /// Of those that are walked over; kept right when tasks are placed.
+    pub ranks: &'a mut [Rank],
+}
+
+/// As [`schedule`], of a caller who keeps the ranks and has put the nodes in order himself.
+///
+/// Without labels to spread over, the caller may leave nodes out of `walk` that would not pass; and for one task
+/// also those of which he knows better ones that pass. Then only [`Placed::refusal`] may be another.
+pub fn schedule_ranked(
+    site: Ranked<'_>,
+    walk: &[usize],
+    spec: &Spec,
+    tasks: usize,
+    order: &mut impl FnMut(&mut [usize]),
+    recorder: &mut impl Recorder,
+) -> Placed {
+    let mut pipeline = Pipeline::new(spec);
+    let Ranked { nodes, ranks } = site;
+    let tree = Tree::build(nodes, ranks, walk, spec, tasks, &mut pipeline);
     let placed = Vec::with_capacity(tasks);
     let mut group =
-        Group { nodes, spec, now_us, order, recorder, pipeline, tree, left: tasks, placed };
+        Group { nodes, ranks, spec, order, recorder, pipeline, tree, left: tasks, placed };
     group.on_branch(0, tasks as i64);
     let refusal = (group.left > 0).then(|| group.pipeline.counts());
     Placed { nodes: group.placed, refusal }
@@ -66,8 +91,8 @@ pub fn confirm(node: &mut Node, spec: &Spec) -> Result<(), Counts> {
 
 struct Group<'a, O, R> {
     nodes: &'a mut [Node],
+    ranks: &'a mut [Rank],
     spec: &'a Spec,
-    now_us: u64,
     order: &'a mut O,
     recorder: &'a mut R,
     pipeline: Pipeline<'a>,
@@ -121,8 +146,8 @@ impl<O: FnMut(&mut [usize]), R: Recorder> Group<'_, O, R> {
     }
 
     fn on_leaf(&mut self, leaf: usize, asked: i64) -> i64 {
-        let Self { tree, pipeline, spec, now_us, .. } = self;
-        let rows = tree.ordered(leaf, self.nodes, spec, *now_us, pipeline).to_vec();
+        let Self { tree, pipeline, .. } = self;
+        let rows = tree.ordered(leaf, self.nodes, self.ranks, pipeline).to_vec();
         self.recorder.visited(leaf, &rows);
         if rows.is_empty() { 0 } else { self.on_nodes(&rows, asked) }
     }
@@ -137,13 +162,15 @@ impl<O: FnMut(&mut [usize]), R: Recorder> Group<'_, O, R> {
         while self.left > 0 {
             let row = rows[at % count];
             self.nodes[row].add(self.spec, true);
+            self.ranks[row].of_service += 1;
+            self.ranks[row].tasks += 1;
             self.placed.push(row);
             self.left -= 1;
             done += 1;
             if done == asked {
                 break;
             }
-            if at + 1 >= count || self.rank(rows[at + 1]) < self.rank(row) {
+            if at + 1 >= count || self.ranks[rows[at + 1]] < self.ranks[row] {
                 at += 1;
             }
             let begin = at;
@@ -156,9 +183,5 @@ impl<O: FnMut(&mut [usize]), R: Recorder> Group<'_, O, R> {
             }
         }
         done
-    }
-
-    fn rank(&self, row: usize) -> Rank {
-        Rank::of(&self.nodes[row], self.spec, self.now_us)
     }
 }

@@ -12,16 +12,21 @@
 //! Differs: tasks of a group that others stand between in the queue are placed apart; nodes take no part in it
 //! by platforms or plugins, whose place is taken by required attributes; a node that holds more than it has counts as full rather than below zero.
 //!
-//! Cost: a few passes over the nodes for a task or a group, and as many draws as there are nodes.
+//! Cost: as many draws as there are nodes for a task or a group, and a pass over columns of them; with a spread, over
+//! the nodes themselves.
 
 mod explain;
+#[cfg(test)]
+mod plain;
 
 use crate::card::Card;
+use crate::fitting::{Fitting, Rows};
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
 use crate::swarmkit::failures::WINDOW_US;
-use crate::swarmkit::group::schedule;
+use crate::swarmkit::group::{Ranked, schedule_ranked};
 use crate::swarmkit::model::{Node, Resources, Service, Spec, Spread, State as Known};
+use crate::swarmkit::order::Rank;
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
 use cluster::constraint::{Constraints, Limit, Strength, Who};
@@ -34,6 +39,7 @@ use cluster::nodes::NODE;
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The page of this strategy.
@@ -80,29 +86,33 @@ pub struct SwarmKit {
     fresh: Vec<Failure>,
     /// `None` until the first decision.
     mirror: Option<Mirror>,
+    walk: Walk,
 }
 
 impl SwarmKit {
     fn new(seed: u64) -> Self {
         let chance = Chance::new(seed, Purpose::Scheduler, 0);
-        Self { chance, failures: Vec::new(), fresh: Vec::new(), mirror: None }
+        let (failures, fresh) = (Vec::new(), Vec::new());
+        Self { chance, failures, fresh, mirror: None, walk: Walk::default() }
     }
 }
 
 impl Scheduler for SwarmKit {
     fn decide(&mut self, desk: &mut Desk<'_>) {
         let now_us = desk.now().0;
-        let mirror = self.mirror.get_or_insert_with(|| Mirror::of(desk.state(), &self.failures));
-        self.failures.retain(|it| now_us.saturating_sub(it.0) <= WINDOW_US);
-        for failure in self.fresh.drain(..) {
-            self.failures.push((now_us, failure));
+        let Self { chance, failures, fresh, mirror, walk } = self;
+        let mirror = mirror.get_or_insert_with(|| Mirror::of(desk.state(), failures));
+        let over = |it: &&(u64, Failure)| now_us.saturating_sub(it.0) > WINDOW_US;
+        let over = failures.iter().take_while(over).count();
+        failures.drain(..over).for_each(|it| mirror.forget(it.1));
+        for failure in fresh.drain(..) {
+            failures.push((now_us, failure));
             mirror.record(now_us, failure);
         }
-        let mut order = |places: &mut [usize]| self.chance.shuffle(places);
         while let Some(task) = desk.head() {
             let ask = desk.ask(task);
-            let room = match mirror.mark(ask, desk.state()) {
-                Room::Fits(room) => room,
+            let is_alone = match mirror.mark(ask, desk.state()) {
+                Room::Fits { is_alone } => is_alone,
                 Room::Kept => {
                     desk.hold_back(task);
                     continue;
@@ -113,19 +123,18 @@ impl Scheduler for SwarmKit {
                 }
             };
             let spec = mirror.spec(ask.task.group, ask.task.definition, desk.state());
-            let batch = hold_batch(desk, task, room);
-            let placed = mirror.without_debts(|nodes| {
-                schedule(nodes, &spec, batch.len(), now_us, &mut order, &mut ()).nodes
-            });
+            let batch = hold_batch(desk, task, mirror, is_alone);
+            let placed = mirror.schedule(&spec, batch.len(), now_us, chance, walk);
             for (&task, row) in batch.iter().zip(placed) {
                 let node = NodeId(row as u32);
                 let (ask, nodes) = (desk.ask(task), desk.state().nodes());
                 if nodes.fits(ask.shape, node) {
                     let devices = best_fit_devices(ask, node, nodes);
                     desk.place(task, node, devices);
+                    mirror.fitting.touch(node);
                     mirror.seats.insert(task, Seat { row, spec: Arc::clone(&spec) });
                 } else {
-                    mirror.nodes[row].remove(&spec, true);
+                    mirror.remove(row, &spec);
                 }
             }
             mirror.drop_unused(&spec);
@@ -171,29 +180,61 @@ impl Scheduler for SwarmKit {
         if !rest.is_empty() {
             return Err(BadMemory);
         }
-        *self = Self { chance, failures, fresh, mirror: None };
+        *self = Self { chance, failures, fresh, mirror: None, walk: Walk::default() };
         Ok(())
     }
 }
 
 /// Holds back the head and those of its service and definition that come right after it, as many as there
 /// is room for. All of them will be placed, unless the profile rejects what fits.
-fn hold_batch(desk: &mut Desk<'_>, head: TaskId, room: usize) -> Vec<TaskId> {
+fn hold_batch(desk: &mut Desk<'_>, head: TaskId, mirror: &Mirror, is_alone: bool) -> Vec<TaskId> {
+    let mut room = mirror.count_room(desk.ask(head), desk.state());
     let ask = desk.ask(head);
-    let (group, definition, shape) = (ask.task.group, ask.task.definition, ask.task.shape);
-    let is_alone = group.is_none() || ask.shape.gpu_count > 0 || !ask.shape.ports.is_empty();
+    let like = (ask.task.group, ask.task.definition, ask.task.shape);
     desk.hold_back(head);
     let mut batch = vec![head];
-    while !is_alone && batch.len() < room {
+    while !is_alone && room.is_for(batch.len() + 1, mirror, desk.state()) {
         let Some(next) = desk.head() else { break };
         let task = desk.ask(next).task;
-        if (task.group, task.definition, task.shape) != (group, definition, shape) {
+        if (task.group, task.definition, task.shape) != like {
             break;
         }
         desk.hold_back(next);
         batch.push(next);
     }
     batch
+}
+
+/// How much room there is for tasks like one, counted as far as somebody asked.
+struct Counted {
+    amounts: [u64; 3],
+    group: Option<GroupId>,
+    replicas_max: u32,
+    /// The rows before it are counted.
+    row: usize,
+    room: usize,
+}
+
+impl Counted {
+    /// Whether there is room for so many.
+    fn is_for(&mut self, tasks: usize, mirror: &Mirror, state: &State) -> bool {
+        let nodes = state.nodes();
+        while self.room < tasks && self.row < nodes.len() {
+            let row = self.row;
+            self.row += 1;
+            if mirror.fits.has(row) {
+                let times = Resource::SCALARS
+                    .into_iter()
+                    .filter_map(|it| nodes.free(it)[row].checked_div(self.amounts[it.row()]));
+                let times = times.min().unwrap_or(u64::MAX) as usize;
+                let group = self.group.and_then(|it| state.group(it));
+                let there = group.map_or(0, |it| it.on_node(NodeId(row as u32)));
+                self.room =
+                    self.room.saturating_add(times.min((self.replicas_max - there) as usize));
+            }
+        }
+        self.room >= tasks
+    }
 }
 
 /// Where a task is.
@@ -203,25 +244,68 @@ struct Seat {
     spec: Arc<Spec>,
 }
 
-/// The nodes as the profile sees them. Their [`Node::state`] is set before every decision and means nothing
-/// after it.
+/// Buffers that are kept from decision to decision.
+#[derive(Debug, Default)]
+struct Walk {
+    /// All rows, in the order of this decision.
+    order: Vec<u32>,
+    /// Those that are walked over.
+    rows: Vec<usize>,
+}
+
+impl Walk {
+    fn draw(&mut self, nodes: usize, chance: &mut Chance) {
+        self.order.clear();
+        self.order.extend(0..nodes as u32);
+        chance.shuffle(&mut self.order);
+    }
+
+    /// Walks over those that are kept.
+    fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
+        self.rows.clear();
+        self.rows.extend(self.order.iter().map(|it| *it as usize).filter(|it| is_kept(*it)));
+    }
+
+    /// Walks over the first of those that are kept.
+    fn keep_first(&mut self, is_kept: impl Fn(usize) -> bool) {
+        self.rows.clear();
+        self.rows.extend(self.order.iter().map(|it| *it as usize).find(|it| is_kept(*it)));
+    }
+}
+
+/// The nodes as the profile sees them.
 #[derive(Debug, Default)]
 struct Mirror {
     /// By [`NodeId::row`].
     nodes: Vec<Node>,
     /// What each offers, tasks or none.
     offered: Vec<Resources>,
+    /// What each is ranked by, as if nothing of a service were there and nothing had failed; but see
+    /// [`Mirror::rank_for`].
+    ranks: Vec<Rank>,
+    /// Where the tasks of a service are: rows, ascending, with how many.
+    services: IdMap<Service, Vec<(usize, u32)>>,
+    /// Where versions of services failed of late, oldest first.
+    failed: IdMap<(Service, u64), VecDeque<usize>>,
+    /// Rows of nodes that are below zero in something.
+    in_debt: BTreeSet<usize>,
     seats: IdMap<TaskId, Seat>,
     /// Of tasks that have a seat.
     specs: IdMap<(Service, u64), Arc<Spec>>,
     /// Attributes that are labels of the nodes, since something is spread over them.
     labels: Vec<String>,
+    fitting: Fitting,
+    /// Where the task at hand may go.
+    fits: Rows,
 }
 
-/// How much room there is for a task.
+/// Whether there is room for a task.
 enum Room {
-    /// For so many of its like.
-    Fits(usize),
+    /// There is.
+    Fits {
+        /// Others like it have to wait for what becomes of it.
+        is_alone: bool,
+    },
     /// It fits, but rules about other tasks keep it out.
     Kept,
     /// It fits nowhere.
@@ -247,10 +331,57 @@ impl Mirror {
 
     fn record(&mut self, at_us: u64, failure: Failure) {
         let (service, version) = service_of(failure.group, failure.definition);
-        self.nodes[failure.node.row()].failures.record(service, version, at_us);
+        let row = failure.node.row();
+        self.nodes[row].failures.record(service, version, at_us);
+        self.failed.get_or_insert_with((service, version), VecDeque::new).push_back(row);
+    }
+
+    /// The oldest failure is too long ago.
+    fn forget(&mut self, failure: Failure) {
+        let key = service_of(failure.group, failure.definition);
+        if let Some(rows) = self.failed.get_mut(&key) {
+            rows.pop_front();
+            if rows.is_empty() {
+                self.failed.remove(&key);
+            }
+        }
+    }
+
+    fn remove(&mut self, row: usize, spec: &Spec) {
+        self.nodes[row].remove(spec, true);
+        self.ranks[row].tasks -= 1;
+        let rows = self.services.get_mut(&spec.service).expect("its task was counted");
+        let at = rows.binary_search_by_key(&row, |it| it.0).expect("its task was counted here");
+        rows[at].1 -= 1;
+        if rows[at].1 == 0 {
+            rows.remove(at);
+            if rows.is_empty() {
+                self.services.remove(&spec.service);
+            }
+        }
+        self.note_debt(row);
+    }
+
+    /// A task of the service is on the node, which knows it already.
+    fn count(&mut self, row: usize, service: Service) {
+        let rows = self.services.get_or_insert_with(service, Vec::new);
+        match rows.binary_search_by_key(&row, |it| it.0) {
+            Ok(at) => rows[at].1 += 1,
+            Err(at) => rows.insert(at, (row, 1)),
+        }
+        self.note_debt(row);
+    }
+
+    fn note_debt(&mut self, row: usize) {
+        if owes(&self.nodes[row]) == [0; 3] {
+            self.in_debt.remove(&row);
+        } else {
+            self.in_debt.insert(row);
+        }
     }
 
     fn follow(&mut self, change: &Change, state: &State) {
+        self.fitting.observe(change);
         match *change {
             Change::NodeReady { node } | Change::NodeUpdated { node } => self.offer(node, state),
             // One's own placements have their seats already.
@@ -261,7 +392,7 @@ impl Mirror {
             }
             Change::Interrupted { task, .. } | Change::Ended { task, .. } => {
                 if let Some(Seat { row, spec }) = self.seats.remove(&task.task) {
-                    self.nodes[row].remove(&spec, true);
+                    self.remove(row, &spec);
                     self.drop_unused(&spec);
                 }
             }
@@ -280,6 +411,7 @@ impl Mirror {
             });
             self.offered
                 .resize_with(row + 1, || Resources { generic: disk(), ..Resources::default() });
+            self.ranks.resize(row + 1, Rank::default());
         }
         let offered = resources(Resource::SCALARS.map(|it| state.nodes().allocatable(it)[row]));
         let (before, available) = (&mut self.offered[row], &mut self.nodes[row].available);
@@ -292,6 +424,7 @@ impl Mirror {
         for name in &self.labels {
             label(&mut self.nodes[row], node, name, state);
         }
+        self.note_debt(row);
     }
 
     fn seat(
@@ -305,6 +438,8 @@ impl Mirror {
         let spec = self.spec(group, definition, state);
         let row = node.row();
         self.nodes[row].add(&spec, true);
+        self.ranks[row].tasks += 1;
+        self.count(row, spec.service);
         self.seats.insert(id, Seat { row, spec });
     }
 
@@ -352,73 +487,141 @@ impl Mirror {
         }
     }
 
-    /// Tells the profile where the task may go.
+    /// Finds out where the task may go.
     fn mark(&mut self, ask: Ask<'_>, state: &State) -> Room {
-        let nodes = state.nodes();
-        let company = Company::of(state, ask.task);
+        let Self { fitting, fits, .. } = self;
+        fits.clone_from(fitting.rows(ask.task.shape, ask.shape, state.nodes()));
+        if fits.is_empty() {
+            return Room::None;
+        }
+        let Ask { task, shape, .. } = ask;
+        let is_single = task.group.is_none() || shape.gpu_count > 0 || !shape.ports.is_empty();
+        let Some(company) = Company::of(state, ask.task) else {
+            return Room::Fits { is_alone: is_single };
+        };
+        fits.retain(|row| company.allows(NodeId(row as u32)).is_ok());
+        if fits.is_empty() {
+            return Room::Kept;
+        }
+        // The first changes what the rules about other tasks say of the second.
+        let asked = &state.definition(ask.task.definition).constraints;
+        let is_bound = !is_limit_alone(asked) || !state.keeping_apart().is_empty();
+        Room::Fits { is_alone: is_single || is_bound }
+    }
+
+    /// Nothing is counted yet.
+    fn count_room(&self, ask: Ask<'_>, state: &State) -> Counted {
         let asked = &state.definition(ask.task.definition).constraints;
         // The profile minds it itself while it places a group.
         let group = ask.task.group.filter(|_| is_limit_alone(asked));
         let replicas_max = group.and_then(|_| replicas_max(asked)).unwrap_or(u32::MAX);
-        let (mut room, mut is_kept) = (0usize, false);
-        for (row, node) in self.nodes.iter_mut().enumerate() {
-            let id = NodeId(row as u32);
-            let mut fits = nodes.fits(ask.shape, id);
-            if fits && company.as_ref().is_some_and(|it| it.allows(id).is_err()) {
-                (fits, is_kept) = (false, true);
+        Counted { amounts: ask.shape.amounts, group, replicas_max, row: 0, room: 0 }
+    }
+
+    /// Places so many tasks where they [may go](Mirror::mark), and counts them.
+    fn schedule(
+        &mut self,
+        spec: &Spec,
+        tasks: usize,
+        now_us: u64,
+        chance: &mut Chance,
+        walk: &mut Walk,
+    ) -> Vec<usize> {
+        walk.draw(self.nodes.len(), chance);
+        self.rank_for(spec, now_us);
+        let debts = self.forgive();
+        let is_spread = !spec.spread.is_empty();
+        if is_spread {
+            for (row, node) in self.nodes.iter_mut().enumerate() {
+                node.state = if self.fits.has(row) { Known::Ready } else { Known::Down };
             }
-            node.state = if fits { Known::Ready } else { Known::Down };
-            if fits {
-                let times = Resource::SCALARS
-                    .into_iter()
-                    .filter_map(|it| nodes.free(it)[row].checked_div(ask.shape.amounts[it.row()]));
-                let there = group.and_then(|it| state.group(it)).map_or(0, |it| it.on_node(id));
-                let times = times.min().unwrap_or(u64::MAX) as usize;
-                room = room.saturating_add(times.min((replicas_max - there) as usize));
-            }
+            walk.keep(|_| true);
+        } else if tasks == 1 {
+            let best = self.fits.iter().map(|it| self.ranks[it]).min();
+            walk.keep_first(|it| self.fits.has(it) && Some(self.ranks[it]) == best);
+        } else {
+            walk.keep(|it| self.fits.has(it));
         }
-        match room {
-            0 if is_kept => Room::Kept,
-            0 => Room::None,
-            // The first changes what the rules about other tasks say of the second.
-            _ if company.is_some() && (group.is_none() || !state.keeping_apart().is_empty()) => {
-                Room::Fits(1)
-            }
-            _ => Room::Fits(room),
+        let mut order = |places: &mut [usize]| chance.shuffle(places);
+        let Self { nodes, ranks, .. } = self;
+        let mut run = |walk: &Walk| {
+            let site = Ranked { nodes, ranks };
+            schedule_ranked(site, &walk.rows, spec, tasks, &mut order, &mut ()).nodes
+        };
+        let mut placed = run(walk);
+        if placed.is_empty() && !is_spread && tasks == 1 {
+            // The profile rejects what the ledger takes for fitting.
+            walk.keep(|it| self.fits.has(it));
+            placed = run(walk);
+        }
+        if is_spread {
+            self.nodes.iter_mut().for_each(|it| it.state = Known::Ready);
+        }
+        self.claim(debts);
+        self.unrank(spec);
+        for &row in &placed {
+            let Rank { failures, of_service, .. } = &mut self.ranks[row];
+            (*failures, *of_service) = (0, 0);
+            self.count(row, spec.service);
+        }
+        placed
+    }
+
+    /// Makes the ranks those for tasks of this spec.
+    fn rank_for(&mut self, spec: &Spec, now_us: u64) {
+        let Self { nodes, ranks, services, failed, .. } = self;
+        for &(row, tasks) in services.get(&spec.service).into_iter().flatten() {
+            ranks[row].of_service = tasks;
+        }
+        for &row in failed.get(&(spec.service, spec.version)).into_iter().flatten() {
+            ranks[row] = Rank::of(&nodes[row], spec, now_us);
         }
     }
 
-    /// Calls `schedule` with nodes that owe nothing.
+    /// Undoes [`Mirror::rank_for`].
+    fn unrank(&mut self, spec: &Spec) {
+        let Self { ranks, services, failed, .. } = self;
+        for &(row, _) in services.get(&spec.service).into_iter().flatten() {
+            ranks[row].of_service = 0;
+        }
+        for &row in failed.get(&(spec.service, spec.version)).into_iter().flatten() {
+            ranks[row].failures = 0;
+        }
+    }
+
+    /// Makes nodes where the task may go owe nothing; says what they owed.
     ///
     /// The profile rejects nodes that are below zero in something that the task does not even ask for; the
     /// ledger takes such tasks.
-    fn without_debts(&mut self, schedule: impl FnOnce(&mut [Node]) -> Vec<usize>) -> Vec<usize> {
+    fn forgive(&mut self) -> Vec<(usize, [i64; 3])> {
         let mut debts = Vec::new();
-        for (row, node) in self.nodes.iter_mut().enumerate() {
-            let available = &mut node.available;
-            let disk = available.generic.get_mut(DISK);
-            let owes =
-                [available.nano_cpus, available.memory_bytes, disk.as_ref().map_or(0, |it| **it)]
-                    .map(|it| it.min(0));
-            if node.state == Known::Ready && owes != [0; 3] {
-                debts.push((row, owes));
-                available.nano_cpus -= owes[0];
-                available.memory_bytes -= owes[1];
-                if let Some(disk) = disk {
-                    *disk -= owes[2];
-                }
-            }
+        for &row in self.in_debt.iter().filter(|it| self.fits.has(**it)) {
+            let owes = owes(&self.nodes[row]);
+            debts.push((row, owes));
+            change(&mut self.nodes[row].available, owes.map(|it| -it));
         }
-        let placed = schedule(&mut self.nodes);
+        debts
+    }
+
+    fn claim(&mut self, debts: Vec<(usize, [i64; 3])>) {
         for (row, owes) in debts {
-            let available = &mut self.nodes[row].available;
-            available.nano_cpus += owes[0];
-            available.memory_bytes += owes[1];
-            if let Some(disk) = available.generic.get_mut(DISK) {
-                *disk += owes[2];
-            }
+            change(&mut self.nodes[row].available, owes);
         }
-        placed
+    }
+}
+
+/// What a node is below zero, by resource.
+fn owes(node: &Node) -> [i64; 3] {
+    let Resources { nano_cpus, memory_bytes, generic } = &node.available;
+    let disk = generic.get(DISK).copied().unwrap_or(0);
+    [*nano_cpus, *memory_bytes, disk].map(|it| it.min(0))
+}
+
+fn change(available: &mut Resources, [nano_cpus, memory_bytes, disk]: [i64; 3]) {
+    available.nano_cpus += nano_cpus;
+    available.memory_bytes += memory_bytes;
+    if let Some(it) = available.generic.get_mut(DISK) {
+        *it += disk;
     }
 }
 
@@ -465,10 +668,11 @@ fn resources([cpu, memory, disk]: [u64; 3]) -> Resources {
 
 #[cfg(test)]
 mod tests {
+    use super::plain::Plain;
     use super::*;
-    use crate::swarm::stories::{Checked, Story, steps};
+    use crate::swarm::stories::{Checked, Forgetful, Step, Story, steps};
     use cluster::event::{Report, StartFailure};
-    use proptest::proptest;
+    use proptest::prelude::*;
 
     /// What the profile looks at, row by row.
     fn shown(mirror: &Mirror) -> Vec<String> {
@@ -483,6 +687,10 @@ mod tests {
             let anew = Mirror::of(state, &scheduler.failures);
             assert_eq!(shown(mirror), shown(&anew));
             assert_eq!(mirror.offered, anew.offered);
+            assert_eq!(mirror.ranks, anew.ranks);
+            assert_eq!(mirror.in_debt, anew.in_debt);
+            assert_eq!(mirror.services.len(), anew.services.len());
+            assert_eq!(mirror.failed.len(), anew.failed.len());
             assert_eq!(mirror.seats.len(), anew.seats.len());
             assert_eq!(mirror.specs.len(), anew.specs.len());
         }
@@ -499,6 +707,34 @@ mod tests {
         fn the_mirror_is_that_of_the_state(steps in steps()) {
             let mut story = story(2, 4);
             steps.iter().for_each(|it| story.step(*it));
+        }
+    }
+
+    /// All that is remembered after every step.
+    fn told(scheduler: Box<dyn Scheduler>, keeps_apart: bool, steps: &[Step]) -> Vec<Vec<u8>> {
+        let mut story = Story::with_rules(scheduler, keeps_apart);
+        (0..3).for_each(|it| story.join([4000 + it * 1000, 1 << 33, 1 << 33]));
+        let after = |it: &Step| {
+            story.step(*it);
+            story.snapshot()
+        };
+        steps.iter().map(after).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn columns_decide_as_passes_over_the_nodes(
+            steps in steps(),
+            keeps_apart: bool,
+            every in 2..9usize,
+        ) {
+            let anew = || SwarmKit::new(1);
+            let fast = Forgetful { inner: anew(), anew, every, decisions: 0 };
+            let plain = Plain(SwarmKit::new(1));
+            prop_assert_eq!(
+                told(Box::new(fast), keeps_apart, &steps),
+                told(Box::new(plain), keeps_apart, &steps)
+            );
         }
     }
 

@@ -37,22 +37,22 @@ pub struct Branch {
 }
 
 impl Tree {
-    /// Splits the nodes, taken in this order, for so many tasks.
+    /// Splits the nodes, taken in this order, for so many tasks. `ranks` are theirs, by row.
     pub fn build(
         nodes: &[Node],
+        ranks: &[Rank],
         order: &[usize],
         spec: &Spec,
         tasks: usize,
-        now_us: u64,
         pipeline: &mut Pipeline<'_>,
     ) -> Self {
-        let key = |row: usize| Rank::of(&nodes[row], spec, now_us);
+        let key = |row: usize| ranks[row];
         let mut branches = vec![Branch::default()];
         // The place of a branch by the one above and the value.
         let mut places = BTreeMap::<(usize, &str), usize>::new();
         for &row in order {
             let node = &nodes[row];
-            let of_service = u64::from(node.active_of(spec.service));
+            let of_service = u64::from(ranks[row].of_service);
             let mut at = 0;
             for (depth, spread) in spec.spread.iter().enumerate() {
                 branches[at].tasks += of_service;
@@ -87,11 +87,10 @@ impl Tree {
         &mut self,
         leaf: usize,
         nodes: &[Node],
-        spec: &Spec,
-        now_us: u64,
+        ranks: &[Rank],
         pipeline: &mut Pipeline<'_>,
     ) -> &[usize] {
-        let key = |row: usize| Rank::of(&nodes[row], spec, now_us);
+        let key = |row: usize| ranks[row];
         let Branch { kept, is_ordered, .. } = &mut self.branches[leaf];
         if *is_ordered {
             let mut at = 0;
@@ -118,14 +117,18 @@ mod tests {
     use crate::swarmkit::model::{Availability, Spread};
     use crate::swarmkit::tests::{nodes, service};
 
+    fn ranks(nodes: &[Node], spec: &Spec) -> Vec<Rank> {
+        nodes.iter().map(|it| Rank::of(it, spec, 0)).collect()
+    }
+
     #[test]
     fn a_missing_label_is_a_branch_of_its_own_and_all_tasks_count() {
         let mut nodes = nodes("a=2,az=1 b=1 c=4,az=1 d,az=2,rack=1");
         nodes[2].availability = Availability::Drain;
         let label = |it: &str| Spread::NodeLabel(it.to_owned());
         let spec = Spec { spread: vec![label("az"), label("rack")], ..service() };
-        let mut pipeline = Pipeline::new(&spec);
-        let tree = Tree::build(&nodes, &[3, 2, 1, 0], &spec, 9, 0, &mut pipeline);
+        let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
+        let tree = Tree::build(&nodes, &ranks, &[3, 2, 1, 0], &spec, 9, &mut pipeline);
         let shown: Vec<String> = tree
             .branches
             .iter()
@@ -149,9 +152,9 @@ mod tests {
     fn a_leaf_keeps_no_more_than_there_are_tasks() {
         let nodes = nodes("a=3 b=2 c=1 d=2");
         let spec = service();
-        let mut pipeline = Pipeline::new(&spec);
-        let mut tree = Tree::build(&nodes, &[0, 1, 2, 3], &spec, 2, 0, &mut pipeline);
-        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline), [2, 1]);
+        let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
+        let mut tree = Tree::build(&nodes, &ranks, &[0, 1, 2, 3], &spec, 2, &mut pipeline);
+        assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [2, 1]);
     }
 
     #[test]
@@ -159,10 +162,10 @@ mod tests {
         let mut nodes = nodes("a b=1 c");
         nodes[1].availability = Availability::Pause;
         let spec = service();
-        let mut pipeline = Pipeline::new(&spec);
-        Tree::build(&nodes, &[0, 1], &spec, 1, 0, &mut pipeline);
+        let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
+        Tree::build(&nodes, &ranks, &[0, 1], &spec, 1, &mut pipeline);
         assert_eq!(pipeline.counts().to_string(), "no suitable node");
-        Tree::build(&nodes, &[1], &spec, 1, 0, &mut pipeline);
+        Tree::build(&nodes, &ranks, &[1], &spec, 1, &mut pipeline);
         assert_ne!(pipeline.counts().to_string(), "no suitable node");
     }
 
@@ -170,10 +173,10 @@ mod tests {
     fn a_second_visit_drops_what_is_full() {
         let mut nodes = nodes("a b c d");
         let spec = Spec { max_replicas: 1, ..service() };
-        let mut pipeline = Pipeline::new(&spec);
-        let mut tree = Tree::build(&nodes, &[0, 1, 2, 3], &spec, 4, 0, &mut pipeline);
-        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline), [1, 2, 3, 0]);
+        let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
+        let mut tree = Tree::build(&nodes, &ranks, &[0, 1, 2, 3], &spec, 4, &mut pipeline);
+        assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [1, 2, 3, 0]);
         nodes[1].add(&spec, true);
-        assert_eq!(tree.ordered(0, &nodes, &spec, 0, &mut pipeline), [2, 3, 0]);
+        assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [2, 3, 0]);
     }
 }

@@ -31,18 +31,20 @@ impl SwarmKit {
         // What the filters say by themselves, for nodes that the ledger takes for full.
         let by_itself = survey(&mirror.nodes, &spec, now_us);
         let room = mirror.mark(ask, state);
+        for (row, node) in mirror.nodes.iter_mut().enumerate() {
+            node.state = if mirror.fits.has(row) { Known::Ready } else { Known::Down };
+        }
         let objections = Objections::new(state, ask);
         let batch = match room {
-            Room::Fits(room) => 1 + with_it(&question, room),
+            Room::Fits { is_alone: true } => 1,
+            Room::Fits { is_alone: false } => 1 + with_it(&question, &mirror),
             Room::Kept | Room::None => 0,
         };
         let mut chance = self.chance.clone();
         let mut order = |places: &mut [usize]| chance.shuffle(places);
-        let mut findings = Vec::new();
-        let placed = mirror.without_debts(|nodes| {
-            findings = survey(nodes, &spec, now_us);
-            schedule(nodes, &spec, batch, now_us, &mut order, &mut ()).nodes
-        });
+        mirror.forgive();
+        let findings = survey(&mirror.nodes, &spec, now_us);
+        let placed = schedule(&mut mirror.nodes, &spec, batch, now_us, &mut order, &mut ()).nodes;
 
         let mut explanation = Explanation::new(&question, TieRule::Draw);
         let criterion = |name: &str| Criterion { name: name.to_owned(), wins: Wins::Lowest };
@@ -80,14 +82,13 @@ impl SwarmKit {
 const NAMES: [&str; 3] = ["failures", "tasks of the service", "tasks"];
 
 /// How many tasks behind it are placed with it; see [`super::hold_batch`].
-fn with_it(question: &Question<'_>, room: usize) -> usize {
+fn with_it(question: &Question<'_>, mirror: &Mirror) -> usize {
     let Question { ask, state, behind, .. } = question;
     let like = (ask.task.group, ask.task.definition, ask.task.shape);
-    if like.0.is_none() || ask.shape.gpu_count > 0 || !ask.shape.ports.is_empty() {
-        return 0;
-    }
     let is_like = |id| state.task(id).is_some_and(|it| (it.group, it.definition, it.shape) == like);
-    behind.iter().take(room - 1).take_while(|it| is_like(**it)).count()
+    let mut room = mirror.count_room(*ask, state);
+    let behind = behind.iter().zip(2..);
+    behind.take_while(|it| room.is_for(it.1, mirror, state) && is_like(*it.0)).count()
 }
 
 fn scored(finding: &Finding) -> Verdict {
