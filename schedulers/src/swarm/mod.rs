@@ -22,6 +22,7 @@ pub mod engine;
 pub mod explain;
 pub mod expression;
 pub mod filters;
+mod index;
 pub mod model;
 mod pattern;
 pub mod policy;

@@ -44,6 +44,48 @@ pub struct Held {
     cpus: i64,
 }
 
+/// What a strategy looks at of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// As [`Node::total_memory_bytes`].
+    pub total_memory_bytes: i64,
+    /// As [`Node::total_cpus`].
+    pub total_cpus: i64,
+    /// As [`Node::used_memory_bytes`].
+    pub used_memory_bytes: i64,
+    /// As [`Node::used_cpus`].
+    pub used_cpus: i64,
+    /// As [`Node::health`].
+    pub health: i64,
+    /// How many containers are there.
+    pub containers: usize,
+}
+
+/// Has a [`Load`].
+pub trait Loaded {
+    /// What it is.
+    fn load(&self) -> Load;
+}
+
+impl Loaded for Load {
+    fn load(&self) -> Load {
+        *self
+    }
+}
+
+impl Loaded for Node {
+    fn load(&self) -> Load {
+        Load {
+            total_memory_bytes: self.total_memory_bytes,
+            total_cpus: self.total_cpus,
+            used_memory_bytes: self.held.memory_bytes,
+            used_cpus: self.held.cpus,
+            health: self.health,
+            containers: self.held.containers.len(),
+        }
+    }
+}
+
 impl Node {
     /// All containers on the engine: stopped ones, those being created, and those that were not started
     /// through Swarm are among them.

@@ -16,16 +16,21 @@
 //! weigh nothing. Nodes that are out of reach, drained or lost are those without health, all others are equally
 //! healthy; and a container is gone when it ends, not when it is removed.
 //!
-//! Cost: one pass over the nodes; when a task ends, one over those on its node.
+//! Cost: a weight for every node that changed since a task of the same shape was placed, or for all nodes if that
+//! was long ago; one pass over the nodes for a task with soft expressions or rules about other tasks.
 
 mod explain;
+#[cfg(test)]
+mod plain;
 
 use crate::card::{Card, Parameter};
+use crate::fitting::Fitting;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
 use crate::swarm::engine::{overcommit_percent, with_overcommit};
 use crate::swarm::explain::Recorder;
-use crate::swarm::model::{Container, Node, Request};
+use crate::swarm::index::{Index, OUT};
+use crate::swarm::model::{Load, Request};
 use crate::swarm::strategy::Strategy;
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
@@ -35,7 +40,7 @@ use cluster::event::Change;
 use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, NodeId, TaskId};
-use cluster::nodes::NODE;
+use cluster::nodes::{NODE, Nodes};
 use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
 use std::fmt;
@@ -58,7 +63,8 @@ pub const BINPACK: Card = Card {
     source: "classicswarm 3cc018dc, scheduler/strategy",
     differs: "no node is filled beyond what it offers; thousandths of CPUs; equal nodes are drawn from; what is \
               soft over other domains than nodes is not seen, nor are spreads",
-    cost: "one pass over the nodes, and one over their tasks for a task with a soft affinity",
+    cost: "a weight for every node that changed since a task of the shape was placed; one pass over the nodes, and \
+           one over their tasks for a task with a soft affinity",
     parameters: &[
         Parameter {
             name: "overcommit",
@@ -176,30 +182,40 @@ impl Scheduler for Swarm {
         let mirror = mirror.get_or_insert_with(|| Mirror::of(desk.state(), percent));
         while let Some(task) = desk.head() {
             let (ask, nodes) = (desk.ask(task), desk.state().nodes());
-            rows.clear();
-            rows.extend(nodes.ids().filter(|&it| nodes.fits(ask.shape, it)).map(NodeId::row));
-            if rows.is_empty() {
-                desk.unfit(task);
-                continue;
-            }
-            if let Some(company) = Company::of(desk.state(), ask.task) {
-                rows.retain(|row| company.allows(NodeId(*row as u32)).is_ok());
-            }
             let request = mirror.request(ask.task.definition, desk.state());
+            let company = Company::of(desk.state(), ask.task);
             let soft = Soft::of(ask, *seeks_images, desk.state());
-            keep_best(*strategy, soft.as_ref(), &request, &mirror.nodes, rows, &mut ());
-            let row = match rows[..] {
-                // The strategy takes none, or rules about other tasks allow none.
-                [] => {
-                    desk.hold_back(task);
-                    continue;
+            let known = match (&company, &soft) {
+                (None, None) => mirror.best(*strategy, ask, &request, nodes, chance),
+                _ => None,
+            };
+            let row = match known {
+                Some(row) => row,
+                None => {
+                    rows.clear();
+                    rows.extend(mirror.fitting.rows(ask.task.shape, ask.shape, nodes).iter());
+                    if rows.is_empty() {
+                        desk.unfit(task);
+                        continue;
+                    }
+                    if let Some(company) = company {
+                        rows.retain(|row| company.allows(NodeId(*row as u32)).is_ok());
+                    }
+                    keep_best(*strategy, soft.as_ref(), &request, &mirror.loads, rows, &mut ());
+                    match rows[..] {
+                        // The strategy takes none, or rules about other tasks allow none.
+                        [] => {
+                            desk.hold_back(task);
+                            continue;
+                        }
+                        [only] => only,
+                        _ => rows[chance.below(rows.len() as u64) as usize],
+                    }
                 }
-                [only] => only,
-                _ => rows[chance.below(rows.len() as u64) as usize],
             };
             let node = NodeId(row as u32);
             let devices = best_fit_devices(ask, node, nodes);
-            mirror.seat(task, node, request);
+            mirror.seat(task, node, &request);
             desk.place(task, node, devices);
         }
     }
@@ -236,7 +252,7 @@ fn keep_best(
     strategy: Strategy,
     soft: Option<&Soft<'_>>,
     request: &Request,
-    nodes: &[Node],
+    nodes: &[Load],
     rows: &mut Vec<usize>,
     recorder: &mut impl Recorder,
 ) {
@@ -315,10 +331,12 @@ impl<'a> Soft<'a> {
 struct Mirror {
     overcommit_percent: i64,
     /// By [`NodeId::row`].
-    nodes: Vec<Node>,
+    loads: Vec<Load>,
     /// The row of each placed task.
     seats: IdMap<TaskId, usize>,
     requests: IdMap<DefinitionId, Arc<Request>>,
+    index: Index,
+    fitting: Fitting,
 }
 
 impl Mirror {
@@ -329,7 +347,7 @@ impl Mirror {
             for &id in state.tasks_on(node) {
                 if let Some(task) = state.task(id) {
                     let request = mirror.request(task.definition, state);
-                    mirror.seat(id, node, request);
+                    mirror.seat(id, node, &request);
                 }
             }
         }
@@ -337,6 +355,7 @@ impl Mirror {
     }
 
     fn follow(&mut self, change: &Change, state: &State) {
+        self.fitting.observe(change);
         match *change {
             Change::NodeReady { node } | Change::NodeUpdated { node } => self.offer(node, state),
             // One's own placements have their seats already.
@@ -344,11 +363,16 @@ impl Mirror {
                 if !self.seats.contains(&task.task) =>
             {
                 let request = self.request(task.definition, state);
-                self.seat(task.task, node, request);
+                self.seat(task.task, node, &request);
             }
             Change::Interrupted { task, .. } | Change::Ended { task, .. } => {
                 if let Some(row) = self.seats.remove(&task.task) {
-                    self.nodes[row].remove(&task.task.to_string());
+                    let request = self.request(task.definition, state);
+                    let load = &mut self.loads[row];
+                    load.used_cpus -= request.cpus;
+                    load.used_memory_bytes -= request.memory_bytes;
+                    load.containers -= 1;
+                    self.index.touch(row);
                 }
             }
             _ => {}
@@ -358,20 +382,52 @@ impl Mirror {
     /// Takes over what a node offers now; a new node has its row made.
     fn offer(&mut self, node: NodeId, state: &State) {
         let row = node.row();
-        if row >= self.nodes.len() {
-            self.nodes.resize_with(row + 1, || Node { health: 100, ..Node::default() });
+        if row >= self.loads.len() {
+            self.loads.resize(row + 1, Load { health: 100, ..Load::default() });
         }
         let capacity = Resource::SCALARS.map(|it| state.nodes().capacity(it)[row]);
         let (cpu, memory) = amounts(capacity);
         let cores = with_overcommit(cpu / 1000, self.overcommit_percent);
-        self.nodes[row].total_cpus = cores * 1000 + cpu % 1000;
-        self.nodes[row].total_memory_bytes = with_overcommit(memory, self.overcommit_percent);
+        self.loads[row].total_cpus = cores * 1000 + cpu % 1000;
+        self.loads[row].total_memory_bytes = with_overcommit(memory, self.overcommit_percent);
     }
 
-    fn seat(&mut self, task: TaskId, node: NodeId, request: Arc<Request>) {
-        let container = Container { id: task.to_string(), request, ..Container::default() };
-        self.nodes[node.row()].add(container);
+    fn seat(&mut self, task: TaskId, node: NodeId, request: &Request) {
+        let load = &mut self.loads[node.row()];
+        load.used_cpus += request.cpus;
+        load.used_memory_bytes += request.memory_bytes;
+        load.containers += 1;
         self.seats.insert(task, node.row());
+        self.index.touch(node.row());
+        self.fitting.touch(node);
+    }
+
+    /// One of the nodes that are equally good, if the strategy takes any where the task fits.
+    fn best(
+        &mut self,
+        strategy: Strategy,
+        ask: Ask<'_>,
+        request: &Request,
+        nodes: &Nodes,
+        chance: &mut Chance,
+    ) -> Option<usize> {
+        let Self { loads, index, .. } = self;
+        let best = index.best(ask.task.shape, nodes, |row| {
+            if !nodes.fits(ask.shape, NodeId(row as u32)) {
+                return OUT;
+            }
+            match strategy {
+                Strategy::Random => 0,
+                _ => {
+                    strategy.weigh(request, &loads[row]).map_or(OUT, |it| packed(strategy.key(it)))
+                }
+            }
+        });
+        match best.count() {
+            0 => None,
+            1 => best.row(0),
+            several => best.row(chance.below(several as u64) as usize),
+        }
     }
 
     fn request(&mut self, definition: DefinitionId, state: &State) -> Arc<Request> {
@@ -383,6 +439,11 @@ impl Mirror {
     }
 }
 
+/// A key as one number, in the same order. Sums of weights are small, and nodes have fewer than 2^31 containers.
+fn packed((sum, containers): (i64, i64)) -> u64 {
+    ((sum + (1 << 30)) as u64) << 32 | (containers + (1 << 31)) as u64
+}
+
 /// Thousandths of a core and bytes, cut to 2^50, so that percentages of sums stay within bounds.
 fn amounts([cpu, memory, _disk]: [u64; 3]) -> (i64, i64) {
     (cpu.min(1 << 50) as i64, memory.min(1 << 50) as i64)
@@ -390,29 +451,34 @@ fn amounts([cpu, memory, _disk]: [u64; 3]) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::plain::Plain;
     use super::*;
     use crate::check::check;
     use crate::policy::Policy;
-    use crate::swarm::stories::{Checked, Story, steps};
-    use proptest::proptest;
-
-    /// What the strategies look at, row by row.
-    fn shown(mirror: &Mirror) -> Vec<String> {
-        let node = |it: &Node| {
-            let mut ids: Vec<&str> = it.containers().iter().map(|it| it.id.as_str()).collect();
-            ids.sort_unstable();
-            let total = (it.total_cpus, it.total_memory_bytes, it.health);
-            format!("{total:?} {} {} {ids:?}", it.used_cpus(), it.used_memory_bytes())
-        };
-        mirror.nodes.iter().map(node).collect()
-    }
+    use crate::swarm::stories::{Checked, Forgetful, Step, Story, steps};
+    use proptest::{prop_assert_eq, proptest};
 
     fn compare(scheduler: &Swarm, state: &State) {
         if let Some(mirror) = &scheduler.mirror {
             let anew = Mirror::of(state, mirror.overcommit_percent);
-            assert_eq!(shown(mirror), shown(&anew));
+            assert_eq!(mirror.loads, anew.loads);
             assert_eq!(mirror.seats.len(), anew.seats.len());
         }
+    }
+
+    /// All that is remembered after every step.
+    fn told(
+        scheduler: impl Scheduler + 'static,
+        keeps_apart: bool,
+        steps: &[Step],
+    ) -> Vec<Vec<u8>> {
+        let mut story = Story::with_rules(Box::new(scheduler), keeps_apart);
+        (0..20).for_each(|it| story.join([4000 + it % 2 * 1000, 1 << 33, 1 << 33]));
+        let after = |it: &Step| {
+            story.step(*it);
+            story.snapshot()
+        };
+        steps.iter().map(after).collect()
     }
 
     proptest! {
@@ -423,6 +489,29 @@ mod tests {
                 let mut story = Story::new(Box::new(Checked { inner, compare }));
                 story.join([4000, 1 << 33, 1 << 33]);
                 steps.iter().for_each(|it| story.step(*it));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_decides_as_passes_over_the_nodes(
+            steps in steps(),
+            keeps_apart in proptest::bool::ANY,
+            every in 2..20usize,
+        ) {
+            let anew: [fn() -> Swarm; 3] = [
+                || Swarm::new(&SPREAD, Strategy::Spread, 5, false, 1),
+                || Swarm::new(&BINPACK, Strategy::Binpack, -20, false, 1),
+                || Swarm::new(&RANDOM, Strategy::Random, 5, false, 1),
+            ];
+            for anew in anew {
+                let fast = Forgetful { inner: anew(), anew, every, decisions: 0 };
+                let plain = Plain(anew());
+                prop_assert_eq!(
+                    told(fast, keeps_apart, &steps),
+                    told(plain, keeps_apart, &steps)
+                );
             }
         }
     }

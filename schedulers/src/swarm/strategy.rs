@@ -5,7 +5,7 @@
 //! Differs in keeping all nodes that are equally good, where the real one sorts and takes the first.
 
 use crate::swarm::explain::Recorder;
-use crate::swarm::model::{Node, Request};
+use crate::swarm::model::{Load, Loaded, Request};
 
 /// The strategy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,24 +32,19 @@ impl Strategy {
     pub fn keep_best(
         self,
         request: &Request,
-        nodes: &[Node],
+        nodes: &[impl Loaded],
         rows: &mut Vec<usize>,
         recorder: &mut impl Recorder,
     ) {
-        // What is best comes first.
-        let (factor, sign) = match self {
-            Self::Spread => (-10, 1),
-            Self::Binpack => (10, -1),
-            Self::Random => {
-                rows.iter().for_each(|&row| recorder.unweighed(row));
-                return;
-            }
-        };
+        if self == Self::Random {
+            rows.iter().for_each(|&row| recorder.unweighed(row));
+            return;
+        }
         let mut best = None;
         let mut kept = 0;
         for at in 0..rows.len() {
             let row = rows[at];
-            let weight = match Weight::of(request, &nodes[row], factor) {
+            let weight = match self.weigh(request, &nodes[row].load()) {
                 Ok(weight) => weight,
                 Err(why) => {
                     recorder.no_room(row, why);
@@ -57,7 +52,7 @@ impl Strategy {
                 }
             };
             recorder.weighed(row, weight);
-            let key = (sign * weight.sum(), sign * weight.containers as i64);
+            let key = self.key(weight);
             if best.is_none_or(|best| key < best) {
                 best = Some(key);
                 kept = 0;
@@ -68,6 +63,21 @@ impl Strategy {
             }
         }
         rows.truncate(kept);
+    }
+
+    /// Weighs a node. What is not requested weighs 100 and is not checked, however full the node is.
+    ///
+    /// # Errors
+    ///
+    /// If it has no room.
+    pub fn weigh(self, request: &Request, node: &Load) -> Result<Weight, NoRoom> {
+        Weight::of(request, node, if self == Self::Binpack { 10 } else { -10 })
+    }
+
+    /// What is best comes first.
+    pub fn key(self, weight: Weight) -> (i64, i64) {
+        let sign = if self == Self::Binpack { -1 } else { 1 };
+        (sign * weight.sum(), sign * weight.containers as i64)
     }
 }
 
@@ -103,12 +113,7 @@ pub enum NoRoom {
 }
 
 impl Weight {
-    /// Weighs a node. What is not requested weighs 100 and is not checked, however full the node is.
-    ///
-    /// # Errors
-    ///
-    /// If it has no room.
-    pub fn of(request: &Request, node: &Node, health_factor: i64) -> Result<Self, NoRoom> {
+    fn of(request: &Request, node: &Load, health_factor: i64) -> Result<Self, NoRoom> {
         let (memory, cpus) = (request.memory_bytes, request.cpus);
         if node.total_memory_bytes < memory || node.total_cpus < cpus {
             return Err(NoRoom::TooSmall);
@@ -116,13 +121,13 @@ impl Weight {
         let percent = |asked: i64, used: i64, total: i64| {
             if asked > 0 { (used + asked) * 100 / total } else { 100 }
         };
-        let cpu_percent = percent(cpus, node.used_cpus(), node.total_cpus);
-        let memory_percent = percent(memory, node.used_memory_bytes(), node.total_memory_bytes);
+        let cpu_percent = percent(cpus, node.used_cpus, node.total_cpus);
+        let memory_percent = percent(memory, node.used_memory_bytes, node.total_memory_bytes);
         if cpu_percent > 100 || memory_percent > 100 {
             return Err(NoRoom::Full { cpu_percent, memory_percent });
         }
-        let containers = node.containers().len();
-        Ok(Self { cpu_percent, memory_percent, health: node.health, health_factor, containers })
+        let Load { health, containers, .. } = *node;
+        Ok(Self { cpu_percent, memory_percent, health, health_factor, containers })
     }
 
     /// The three terms together. Health outweighs the others: two failures of three cost 660, CPU and
@@ -135,6 +140,7 @@ impl Weight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swarm::model::Node;
     use crate::swarm::tests::node;
 
     /// Nodes as in [`node`], a request as `cpus/bytes`.

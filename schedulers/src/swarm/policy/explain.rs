@@ -61,7 +61,7 @@ impl Swarm {
         let request = mirror.request(ask.task.definition, state);
         let mut said = Said::default();
         let soft = Soft::of(ask, self.seeks_images, state);
-        keep_best(self.strategy, soft.as_ref(), &request, &mirror.nodes, &mut rows, &mut said);
+        keep_best(self.strategy, soft.as_ref(), &request, &mirror.loads, &mut rows, &mut said);
 
         let mut explanation = Explanation::new(&question, TieRule::Draw);
         let wins = match self.strategy {
