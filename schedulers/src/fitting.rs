@@ -17,6 +17,7 @@ pub(crate) struct Rows(Vec<u64>);
 
 impl Rows {
     /// Those of so many that are in it.
+    #[cfg(test)]
     pub(crate) fn of(nodes: usize, is_in: impl Fn(usize) -> bool) -> Self {
         let word = |at: usize| {
             let rows = at * 64..nodes.min((at + 1) * 64);
@@ -156,7 +157,7 @@ impl Fitting {
             }
             _ => {
                 self.words += width - kept.rows.0.len().min(width);
-                kept.rows = Rows::of(nodes.len(), fits);
+                kept.rows = Rows((0..width).map(|word| nodes.fitting(shape, word)).collect());
             }
         }
         kept.seen = Some((self.forgotten + self.changes.len(), nodes.membership()));

@@ -166,6 +166,7 @@ impl<R: Rank> PerTask<R> {
                     ref all => Some(all[self.chance.below(all.len() as u64) as usize]),
                 }
             }
+            Sampling::All if !opens_last => self.rank.find(ask, state),
             _ => None,
         }
     }

@@ -108,6 +108,13 @@ pub trait Rank: Send {
     ) {
     }
 
+    /// The node to take, if it is known without being asked for the keys of all: the one that keys and [`Rank::tie`] would
+    /// say. Called after [`Rank::begin`] where all nodes are looked at, empty ones or not, and no rule about other tasks
+    /// binds.
+    fn find(&mut self, _ask: Ask<'_>, _state: &State) -> Option<NodeId> {
+        None
+    }
+
     /// Which GPU devices of the node picked the task gets. It fits there, so there are enough.
     fn devices(&self, ask: Ask<'_>, node: NodeId, nodes: &Nodes) -> DeviceSet {
         best_fit_devices(ask, node, nodes)

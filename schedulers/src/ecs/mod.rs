@@ -28,7 +28,9 @@
 //! * What the chain leaves tied goes to the node that joined first, unless `tie` says otherwise.
 //!
 //! Cost: one pass over the nodes, and one over the nodes that run tasks of the group; for tasks without a
-//! group and an attribute other than the zone, one more over all nodes.
+//! group and an attribute other than the zone, one more over all nodes. A chain without attributes other than the zone
+//! that spreads before it packs, such as the default, looks at bits of the nodes instead, and packs those only between
+//! which it has to choose.
 
 pub mod call;
 pub mod cgroup;
@@ -46,11 +48,12 @@ pub mod size;
 pub mod strategy;
 
 use crate::card::{Card, Parameter};
+use crate::fitting::{Fitting, Rows, Zones};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
-use cluster::event::TaskKind;
+use cluster::event::{Change, TaskKind};
 use cluster::ids::{AttributeId, NodeId, ZoneId};
 use cluster::nodes::{Nodes, ZONE};
 use cluster::scheduler::Ask;
@@ -64,7 +67,7 @@ pub const CARD: Card = Card {
     source: "Amazon ECS Developer Guide, task placement strategies",
     differs: "jobs are placed by the chain too, unless standalone=random; a task without a group is balanced against \
               all tasks; ties go to the node that joined first",
-    cost: "one pass over the nodes and one over those that run the group",
+    cost: "one pass over those that run the group, and over bits of the nodes; over the nodes with attributes",
     parameters: &[
         Parameter {
             name: "strategy",
@@ -173,6 +176,14 @@ pub struct Ecs<const N: usize> {
     in_zones: Vec<u64>,
     on_nodes: Vec<u32>,
     by_value: [ByValue; N],
+    /// Whether [`Ecs::find`] knows the chain.
+    is_simple: bool,
+    fitting: Fitting,
+    zones: Zones,
+    /// Nodes that run tasks of the set, where it is a group.
+    used: Rows,
+    /// Nodes that the steps so far leave.
+    left: Rows,
 }
 
 /// Tasks per value of an attribute.
@@ -224,8 +235,28 @@ impl<const N: usize> Ecs<N> {
             in_zones: Vec::new(),
             on_nodes: Vec::new(),
             by_value: std::array::from_fn(|_| ByValue::default()),
+            is_simple: is_simple(chain) && tie == Tie::LowestIndex,
+            fitting: Fitting::default(),
+            zones: Zones::default(),
+            used: Rows::default(),
+            left: Rows::default(),
         }
     }
+}
+
+/// With more zones than this they are no longer looked at one by one.
+const ZONES_MAX: usize = 64;
+
+/// Whether all spreads stand before what is packed, the zones first, without other attributes.
+fn is_simple<const N: usize>(chain: [&Step; N]) -> bool {
+    let place = |it: &Step| match it {
+        Step::SpreadZone => Some(0),
+        Step::SpreadNode => Some(1),
+        Step::Binpack(_) => Some(2),
+        Step::SpreadAttribute(_) | Step::Random => None,
+    };
+    let places: Option<Vec<u8>> = chain.iter().map(|it| place(it)).collect();
+    places.is_some_and(|it| it.is_sorted())
 }
 
 impl<const N: usize> Rank for Ecs<N> {
@@ -249,6 +280,58 @@ impl<const N: usize> Rank for Ecs<N> {
 
     fn tie(&self) -> Tie {
         if self.is_drawn { Tie::Random } else { self.tie }
+    }
+
+    fn recall(&mut self, (): ()) {
+        // What was observed was of another state.
+        self.fitting = Fitting::default();
+        self.zones = Zones::default();
+    }
+
+    fn observe(&mut self, changes: &[Change], _state: &State) {
+        if self.is_simple {
+            changes.iter().for_each(|it| self.fitting.observe(it));
+        }
+    }
+
+    fn placed(&mut self, node: NodeId) {
+        if self.is_simple {
+            self.fitting.touch(node);
+        }
+    }
+
+    fn find(&mut self, ask: Ask<'_>, state: &State) -> Option<NodeId> {
+        let Self { chain, fitting, zones, used, left, in_zones, on_nodes, .. } = self;
+        let nodes = state.nodes();
+        if self.is_drawn || !self.is_simple || nodes.zone_names().len() > ZONES_MAX {
+            return None;
+        }
+        left.clone_from(fitting.rows(ask.task.shape, ask.shape, nodes));
+        for step in chain {
+            match step {
+                Step::SpreadZone => {
+                    let zones = zones.rows(nodes).iter().zip(in_zones.iter());
+                    let fewest = zones.clone().filter(|it| it.0.meets(left)).map(|it| *it.1).min();
+                    for (rows, _) in zones.filter(|it| Some(*it.1) != fewest) {
+                        left.remove(rows);
+                    }
+                }
+                // The rows that run none of the group are found without looking at each.
+                Step::SpreadNode if ask.task.group.is_some() && left.exceeds(used) => {
+                    left.remove(used)
+                }
+                Step::SpreadNode => {
+                    let tasks = match ask.task.group {
+                        Some(_) => on_nodes.as_slice(),
+                        None => nodes.task_counts(),
+                    };
+                    left.keep_least(|row| u64::from(tasks[row]));
+                }
+                Step::Binpack(resource) => left.keep_least(|row| nodes.free(*resource)[row]),
+                Step::SpreadAttribute(_) | Step::Random => return None,
+            }
+        }
+        left.iter().next().map(|row| NodeId(row as u32))
     }
 
     fn begin(&mut self, ask: Ask<'_>, state: &State) {
@@ -275,8 +358,10 @@ impl<const N: usize> Rank for Ecs<N> {
                 Step::SpreadNode => {
                     // Kept all zero between tasks; see `end`.
                     self.on_nodes.resize(nodes.len(), 0);
+                    self.used.widen(nodes.len());
                     for &(node, tasks) in group.flatten().map_or(&[][..], |it| it.on_nodes()) {
                         self.on_nodes[node.row()] = tasks;
+                        self.used.set(node.row(), true);
                     }
                 }
                 Step::SpreadAttribute(name) => {
@@ -310,6 +395,7 @@ impl<const N: usize> Rank for Ecs<N> {
         {
             for &(node, _) in group.on_nodes() {
                 self.on_nodes[node.row()] = 0;
+                self.used.set(node.row(), false);
             }
         }
     }
