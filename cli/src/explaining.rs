@@ -1,7 +1,7 @@
 //! `simulate --explain`: the first decision on a task of a run, explained where it falls.
 
 use crate::error::{Failure, did_you_mean};
-use crate::place::document::{Decision, Document};
+use crate::place::document::{Decision, Document, leaving};
 use crate::workloads::Ready;
 use cluster::event::Change;
 use cluster::explain::{Explanation, NodeRef, Outcome};
@@ -85,12 +85,15 @@ impl Explaining {
                 return Err(Failure::new(format!("no decision on {name} was made in this run"))
                     .help("it was there from the beginning, arrives after the end of the run, or never"));
             };
+            said.notes.extend(leaving(&said.outcome, |it| it.to_string()));
             let placed_at = said.outcome.node();
             if let Some(taken) = taken
                 && let Some(node) = placed_at.filter(|it| *it != taken.id)
             {
                 said.notes.push(placed_with_others(&said, node, &taken));
-                if let Outcome::Placed { node, .. } = &mut said.outcome {
+                if let Outcome::Placed { node, .. } | Outcome::MakesRoom { node, .. } =
+                    &mut said.outcome
+                {
                     *node = taken;
                 }
             }

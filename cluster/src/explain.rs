@@ -80,6 +80,15 @@ pub enum Outcome {
         /// On which GPU devices of the node, ascending.
         devices: Vec<usize>,
     },
+    /// It is placed where others leave for it.
+    MakesRoom {
+        /// Where.
+        node: NodeRef,
+        /// On which GPU devices of the node, ascending.
+        devices: Vec<usize>,
+        /// Who goes back to the queue, in this order.
+        victims: Vec<TaskId>,
+    },
     /// No node will do; it waits, or what else the rules say.
     FitsNowhere,
     /// It fits somewhere, but the scheduler lets no such node pass.
@@ -97,7 +106,7 @@ impl Outcome {
     /// Where it is placed.
     pub fn node(&self) -> Option<NodeId> {
         match self {
-            Self::Placed { node, .. } => Some(node.id),
+            Self::Placed { node, .. } | Self::MakesRoom { node, .. } => Some(node.id),
             _ => None,
         }
     }

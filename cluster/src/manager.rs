@@ -530,8 +530,9 @@ impl Core {
     pub(crate) fn passes_over(&self, id: TaskId) -> bool {
         let waits = |it: &&crate::state::Task| it.phase == Phase::Pending && it.parked.is_none();
         self.state.task(id).filter(waits).is_some_and(|it| {
-            self.queue.is_asleep(it.shape)
-                || self.queue.known_unfit(it.shape, self.state.nodes()).is_some()
+            let knows = self.queue.is_asleep(it.shape)
+                || self.queue.known_unfit(it.shape, self.state.nodes()).is_some();
+            knows && self.queue.has(self.place_of(id).0, it.shape)
         })
     }
 

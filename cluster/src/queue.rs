@@ -178,6 +178,11 @@ impl Queue {
         (known.membership == nodes.membership()).then_some(known.reason)
     }
 
+    /// Whether a task waits in its line.
+    pub(crate) fn has(&self, place: Place, shape: ShapeId) -> bool {
+        self.lines.get(shape.row()).is_some_and(|it| it.waiting.contains_key(&place))
+    }
+
     /// Whether the shape's line sleeps.
     pub(crate) fn is_asleep(&self, shape: ShapeId) -> bool {
         self.lines.get(shape.row()).is_some_and(|it| it.is_asleep)

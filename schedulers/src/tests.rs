@@ -17,11 +17,11 @@ use cluster::demand::{
     Amounts, Demand, GpuAsk, Port, Protocol, Requirement, Resource, TaskDefinition,
 };
 use cluster::event::{
-    Action, Change, Event, NodeEvent, NodeReport, OnLoss, Report, Submission, TaskKind,
+    Action, Change, Event, NodeEvent, NodeReport, OnLoss, Report, StopReason, Submission, TaskKind,
 };
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::manager::Manager;
-use cluster::nodes::{NodeCapacity, NodeSpec};
+use cluster::nodes::{DeviceSet, NodeCapacity, NodeSpec};
 use cluster::rules::{Rules, Unfit};
 use cluster::scheduler::{Ask, Desk, Scheduler};
 use cluster::state::State;
@@ -30,7 +30,7 @@ use hard::Ledger;
 use plain::Plain;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every strategy as it is, by its example, and with the parameters that change how it decides.
 fn policies() -> Vec<String> {
@@ -268,8 +268,14 @@ struct Life<'a> {
     actions: Vec<Action>,
     now: Instant,
     tasks: u64,
+    /// What was submitted, by task.
+    submitted: Vec<(DefinitionId, Option<GroupId>)>,
     /// Nodes that joined, with what they offer now.
     joined: Vec<NodeSpec>,
+    /// Who was placed where before the last decision.
+    placed: Vec<(TaskId, NodeId, DeviceSet)>,
+    /// How many actions came before it.
+    undecided: usize,
     at: usize,
 }
 
@@ -284,7 +290,10 @@ impl<'a> Life<'a> {
             actions: Vec::new(),
             now: Instant::ZERO,
             tasks: 0,
+            submitted: Vec::new(),
             joined: Vec::new(),
+            placed: Vec::new(),
+            undecided: 0,
             at: 0,
         };
         for (row, spec) in story.definitions.iter().enumerate() {
@@ -334,10 +343,12 @@ impl<'a> Life<'a> {
             Step::Submit { definition, group, kind, on_loss, priority, estimate } => {
                 let task = TaskId(self.tasks);
                 self.tasks += 1;
+                let (definition, group) = (DefinitionId(definition as u32), group.map(GroupId));
+                self.submitted.push((definition, group));
                 self.handle(Event::TaskSubmitted(Submission {
                     task,
-                    definition: DefinitionId(definition as u32),
-                    group: group.map(GroupId),
+                    definition,
+                    group,
                     kind,
                     priority,
                     estimate,
@@ -373,9 +384,22 @@ impl<'a> Life<'a> {
         if self.has_decided() {
             self.now = self.now + PAUSE;
             before(&mut self.manager, self.now);
+            self.note_placed();
             self.manager.decide(self.now, &mut self.actions);
         }
         true
+    }
+
+    fn note_placed(&mut self) {
+        let state = self.manager.state();
+        let place = |id| state.task(id)?.placement().map(|it| (id, it.node, it.devices));
+        self.placed = (0..self.tasks).map(TaskId).filter_map(place).collect();
+        self.undecided = self.actions.len();
+    }
+
+    /// What the last decision did.
+    fn decided(&self) -> &[Action] {
+        if self.has_decided() { &self.actions[self.undecided..] } else { &[] }
     }
 
     /// Whether the last step ended with a decision.
@@ -400,19 +424,28 @@ fn check_contract(policy: &Policy, story: &Story, rules: Rules) -> Result<(), Te
         if let Err(difference) = state.audit() {
             return Err(TestCaseError::fail(format!("{policy}: {difference}")));
         }
-        let mut starts = Vec::new();
-        for action in &life.actions {
-            if let Action::Start { task, node, devices, .. } = *action {
-                let placement = state.task(task).and_then(|it| it.placement());
-                prop_assert_eq!(placement.map(|it| (it.node, it.devices)), Some((node, devices)));
-                starts.push((task, node, devices));
+        let mut ledger = Ledger::before(&life);
+        let mut started = BTreeMap::new();
+        for action in life.decided() {
+            match *action {
+                Action::Start { task, node, devices, .. } => {
+                    if let Err(broken) = ledger.start(task, node, devices) {
+                        let text = format!("{policy}: {task} on {node}: {broken}");
+                        return Err(TestCaseError::fail(text));
+                    }
+                    started.insert(task, (node, devices));
+                }
+                Action::Stop { task, node, reason, .. } => {
+                    prop_assert_eq!(reason, StopReason::Evicted, "{}: {}", policy, task);
+                    prop_assert!(ledger.stop(task, node), "{}: {} was not there", policy, task);
+                    started.remove(&task);
+                }
+                _ => {}
             }
         }
-        let mut ledger = Ledger::before(&life, &starts);
-        for (task, node, devices) in starts {
-            if let Err(broken) = ledger.start(task, node, devices) {
-                return Err(TestCaseError::fail(format!("{policy}: {task} on {node}: {broken}")));
-            }
+        for (task, place) in started {
+            let placement = state.task(task).and_then(|it| it.placement());
+            prop_assert_eq!(placement.map(|it| (it.node, it.devices)), Some(place));
         }
         let places_all = !MAY_LET_WAIT.contains(&policy.card().name);
         if life.has_decided() && places_all && rules.unfit == Unfit::WaitAndLetPass {

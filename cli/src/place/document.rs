@@ -7,6 +7,7 @@ use super::why_not::WhyNot;
 use cluster::explain::{
     Criterion, Explanation, Number, Outcome, Rejection, Term, TieRule, Verdict,
 };
+use cluster::ids::TaskId;
 use serde::Serialize;
 
 /// The form's name.
@@ -94,18 +95,32 @@ pub enum Said {
     },
 }
 
+/// Who has to leave for the task, if anybody has.
+pub fn leaving(outcome: &Outcome, name: impl Fn(TaskId) -> String) -> Option<String> {
+    let Outcome::MakesRoom { node, victims, .. } = outcome else { return None };
+    let victims: Vec<String> = victims.iter().map(|it| name(*it)).collect();
+    Some(format!(
+        "{} goes back to the queue, so that there is room on {}",
+        victims.join(", "),
+        node.name
+    ))
+}
+
 impl Decision {
     /// Of a task of this name.
     pub fn new(task: String, explanation: Explanation) -> Self {
         let Explanation { at, outcome, tied, tie, order, nodes, notes, .. } = explanation;
         let word = match outcome {
             Outcome::Placed { .. } => "placed",
+            Outcome::MakesRoom { .. } => "makes_room",
             Outcome::FitsNowhere => "fits_nowhere",
             Outcome::HeldBack => "held_back",
             Outcome::Unsaid => "unsaid",
         };
         let (node, devices) = match outcome {
-            Outcome::Placed { node, devices } => (Some(node.name), devices),
+            Outcome::Placed { node, devices } | Outcome::MakesRoom { node, devices, .. } => {
+                (Some(node.name), devices)
+            }
             _ => (None, Vec::new()),
         };
         let nodes = nodes.into_iter().map(|it| Node {

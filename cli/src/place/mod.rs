@@ -81,9 +81,11 @@ fn one(
     args: &Place,
 ) -> Result<Decision, Failure> {
     let id = task.arrival.submission.task;
-    let Some(Decided { mut explanation, node, devices }) = scene.decide(policy, seed, id) else {
+    let Some(Decided { mut explanation, node, devices, evicts }) = scene.decide(policy, seed, id)
+    else {
         return Err(Failure::new(format!("{} does not wait for a place", task.name)).found());
     };
+    explanation.notes.extend(document::leaving(&explanation.outcome, |it| scene.task_name(it)));
     if explanation.outcome == Outcome::Unsaid {
         let note = "the policy does not explain itself: this is what it decides, beside what binds every policy";
         explanation.notes.push(note.to_owned());
@@ -91,6 +93,11 @@ fn one(
             let name = scene.nodes[id.row()].spec.name.clone();
             explanation.outcome = Outcome::Placed { node: NodeRef { id, name }, devices };
         }
+    } else if evicts && explanation.outcome.node() != node {
+        let name = node.map(|it| scene.nodes[it.row()].spec.name.clone());
+        let place = name.map_or("waits".to_owned(), |it| format!("is on {it}"));
+        let note = format!("others make room for themselves then: in the end it {place}");
+        explanation.notes.push(note);
     } else if explanation.outcome.node() != node {
         let Some(taken) = node.and_then(|it| explanation.tied.iter().find(|tied| tied.id == it))
         else {

@@ -2,7 +2,7 @@
 
 use cluster::arrival::{Arrival, TaskArrival, What};
 use cluster::demand::TaskDefinition;
-use cluster::event::{Event, NodeEvent, NodeReport, Submission};
+use cluster::event::{Action, Event, NodeEvent, NodeReport, StopReason, Submission};
 use cluster::explain::Explanation;
 use cluster::ids::{DefinitionId, NodeId, TaskId};
 use cluster::manager::Manager;
@@ -64,6 +64,8 @@ pub struct Decided {
     pub node: Option<NodeId>,
     /// On which GPU devices.
     pub devices: Vec<usize>,
+    /// Whether others were evicted in that decision.
+    pub evicts: bool,
 }
 
 impl Scene {
@@ -151,14 +153,24 @@ impl Scene {
             .expect("a scheduler takes back the memory of one of the same policy")
     }
 
+    /// A task's name.
+    pub fn task_name(&self, task: TaskId) -> String {
+        let found = self.tasks.iter().find(|it| it.submission.task == task);
+        found.map_or_else(|| task.to_string(), |it| it.name.clone())
+    }
+
     /// The same, and what is really decided.
     pub fn decide(&self, policy: &Policy, seed: u64, task: TaskId) -> Option<Decided> {
         let explanation = self.explain(policy, seed, task)?;
         let mut manager = self.manager(policy, seed);
-        manager.decide(NOW, &mut Vec::new());
+        let mut actions = Vec::new();
+        manager.decide(NOW, &mut actions);
         let placed = manager.state().task(task).and_then(|it| it.placement().copied());
+        let is_eviction =
+            |it: &Action| matches!(it, Action::Stop { reason: StopReason::Evicted, .. });
         Some(Decided {
             explanation,
+            evicts: actions.iter().any(is_eviction),
             node: placed.map(|it| it.node),
             devices: placed.map(|it| it.devices.iter().collect()).unwrap_or_default(),
         })

@@ -103,6 +103,7 @@ pub fn text(decision: &Decision, document: &Document) -> String {
 fn head(decision: &Decision, document: &Document) -> String {
     let Decision { task, node, devices, tied, tie, .. } = decision;
     let mut text = match (node, decision.outcome) {
+        (Some(node), "makes_room") => format!("{task} goes to {node}, where others leave for it"),
         (Some(node), _) => format!("{task} goes to {node}"),
         (None, "fits_nowhere") => format!("{task} is not placed: it fits nowhere"),
         (None, "held_back") => {

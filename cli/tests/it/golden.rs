@@ -43,8 +43,10 @@ fn every_policy_decides_as_it_always_did() {
         "e-pvm",
         "failure-spread",
         "gke:optimize-utilization",
+        "gke:optimize-utilization,preemption=off",
         "harmonic",
         "kubernetes",
+        "kubernetes:preemption=off",
         "kubernetes:most-allocated",
         "least-stranded",
         "marathon",
@@ -126,10 +128,12 @@ fn every_policy_decides_as_it_always_did() {
     insta::assert_snapshot!(lines.join("\n"), @r"
         e-pvm                                  a9b27eadc3d29b4d wait 121696018
         failure-spread                         513fbddb0b5125e8 wait 144247650
-        gke:optimize-utilization               e51adcc084244cbb wait 125737244
+        gke:optimize-utilization               82015ee327489193 wait 128340425
+        gke:optimize-utilization,preemption=off e51adcc084244cbb wait 125737244
         harmonic                               d7e397c92c8521fc wait 140473444
-        kubernetes                             bd8dfb12ed2c2883 wait 120193636
-        kubernetes:most-allocated              e51adcc084244cbb wait 125737244
+        kubernetes                             6a45f4f373efe02a wait 116477780
+        kubernetes:preemption=off              bd8dfb12ed2c2883 wait 120193636
+        kubernetes:most-allocated              82015ee327489193 wait 128340425
         least-stranded                         94967200f1a1f3b1 wait 127846173
         marathon                               43bd9f75092765ab wait 121365005
         marathon:constraint(@hostname,MAX_PER,3) 0c6380d9679fb9ef wait 122266373
@@ -171,6 +175,36 @@ fn every_policy_decides_as_it_always_did() {
         worst-fit                              4df73b041d3fb3bd wait 145006336
         worst-fit:open=first                   4798fe57837c00c5 wait 141014399
     ");
+}
+
+/// Two nodes, full of what does not matter when what does arrives.
+#[test]
+fn kubernetes_makes_room_for_what_matters_more() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "nodes.csv", "name,zone,cpu_cores,mem_gib\nn0,a,4,8\nn1,b,4,8\n");
+    let mut tasks = String::from("id,arrival_s,cpu_cores,mem_gib,priority,duration_s\n");
+    for (id, arrival, cpu, priority, duration) in [
+        (0, 0, 2, 0, 600),
+        (1, 0, 4, 1, 600),
+        (2, 0, 2, 0, 600),
+        (3, 60, 3, 5, 300),
+        (4, 120, 1, 0, 60),
+    ] {
+        tasks += &format!("{id},{arrival},{cpu},1,{priority},{duration}\n");
+    }
+    put(dir.path(), "tasks.csv", tasks);
+    let mut args = vec!["compare", "--trace", ".", "--seeds", "1", "--no-figures", "--quiet"];
+    args.extend(["--check", "--out", "o"]);
+    for policy in ["kubernetes", "kubernetes:preemption=off", "gke", "gke:preemption=off"] {
+        args.extend(["--policy", policy]);
+    }
+    succeed(dir.path(), &args);
+    let summary = dir.path().join("o/summary.csv");
+    // Two of no importance leave for the one that matters most; without, it waits until they are done.
+    assert_eq!(column(&summary, "evictions"), ["2", "0", "2", "0"]);
+    let waits: Vec<String> = column(&summary, "wait_us_max");
+    let secs = |it: &String| it.split('.').next().unwrap().parse::<u64>().unwrap() / 1_000_000;
+    assert_eq!(waits.iter().map(secs).collect::<Vec<_>>(), [0, 540, 0, 540]);
 }
 
 #[test]

@@ -40,6 +40,36 @@ fn ecs_says_its_chain() {
 }
 
 #[test]
+fn kubernetes_says_who_has_to_leave() {
+    let scenario = r#"{
+        "nodes": [{"name": "n1", "cpu_cores": 4}, {"name": "n2", "cpu_cores": 4}],
+        "definitions": {
+            "batch": {"containers": [{"cpu_cores": 2}]}, "web": {"containers": [{"cpu_cores": 3}]}
+        },
+        "tasks": [
+            {"name": "b1", "definition": "batch", "on": "n1"},
+            {"name": "b2", "definition": "batch", "on": "n1"},
+            {"name": "w1", "definition": "web", "on": "n2"}
+        ],
+        "place": {"name": "w2", "definition": "web", "priority": 5}
+    }"#;
+    // One leaves from n2, two would have to from n1.
+    insta::assert_snapshot!(place(scenario, &["--policy", "kubernetes"]), @r"
+    w2 goes to n2, where others leave for it (kubernetes, seed 1)
+
+    2 nodes rejected:
+     rejected  by                because
+     n1        NodeResourcesFit  Insufficient cpu; 3 cpu short: wants 3 cpu, 0 cpu free
+     n2        NodeResourcesFit  Insufficient cpu; 2 cpu short: wants 3 cpu, 1 cpu free
+
+    Note: w1 goes back to the queue, so that there is room on n2.
+    ");
+    assert_eq!(json(scenario, &["--policy", "gke"])["decisions"][0]["outcome"], "makes_room");
+    let off = place(scenario, &["--policy", "kubernetes:preemption=off"]);
+    assert!(off.starts_with("w2 is not placed: it fits nowhere"), "{off}");
+}
+
+#[test]
 fn kubernetes_says_its_filters_and_plugins() {
     insta::assert_snapshot!(place(SHOP, &["--policy", "kubernetes"]), @r"
     web-3 goes to n2 (kubernetes, seed 1)

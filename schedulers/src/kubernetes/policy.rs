@@ -12,11 +12,13 @@ mod explain;
 mod mirror;
 mod options;
 mod preempt;
+mod sheets;
 mod translate;
 mod uses;
 
 use self::mirror::Mirror;
 use self::preempt::Waiting;
+use self::sheets::{Found, Sheets, Wanted};
 use super::cycle::{Start, decide_among};
 use super::profile::Profile;
 use crate::card::{Card, Parameter};
@@ -27,10 +29,11 @@ use cluster::event::Change;
 use cluster::explain::{Explanation, Question};
 use cluster::ids::{NodeId, TaskId};
 use cluster::nodes::DeviceSet;
-use cluster::scheduler::{BadMemory, Desk, Scheduler};
+use cluster::scheduler::{Ask, BadMemory, Desk, Scheduler};
 use cluster::state::State;
 
-const DIFFERS: &str = "in not preempting; in walking the nodes one after the other and not with 16 workers; in counting lost \
+const DIFFERS: &str = "in preempting at once: who is evicted waits again as if it had just come, and the task that it made room for \
+    is placed in the same decision, so that no node has to be promised; in walking the nodes one after the other and not with 16 workers; in counting lost \
     nodes, as the real one counts those that are not ready, until they are deleted; in GPU shares and \
     models, which only our ledger knows, and limits, which only our rules know; in labels of any form; in a \
     pattern as a test; in the queue, \
@@ -46,8 +49,9 @@ pub const CARD: Card = Card {
     source: "Kubernetes v1.35.4, kube-scheduler, default profile",
     differs: DIFFERS,
     cost: "a look at one node after the other until enough of them fit (all up to 100 nodes, then half \
-           down to 5 %), a score of each of those; for a task of a service, or with rules about \
-           others, a pass over all tasks, too",
+           down to 5 %), by what is remembered of those that have not changed; for a task with rules \
+           about others, or where others have such, filters and scores of each, and a pass over all \
+           tasks; for one that may preempt, a look at all nodes",
     parameters: &[
         options::STRATEGY,
         options::SHAPE,
@@ -55,6 +59,7 @@ pub const CARD: Card = Card {
         options::RELEASE,
         options::SAMPLING,
         options::MAX_PODS,
+        options::PREEMPTION,
     ],
     example: "kubernetes:most-allocated",
 };
@@ -76,6 +81,7 @@ pub const GKE_CARD: Card = Card {
             summary: "the autoscaling profile",
         },
         options::MAX_PODS,
+        options::PREEMPTION,
     ],
     example: "gke:optimize-utilization",
 };
@@ -111,8 +117,9 @@ fn plan_profile(
     profile: Profile,
 ) -> Result<Plan, PolicyError> {
     let pods_max = options::max_pods(arguments)?;
+    let preempts = options::preemption(arguments)?;
     Ok(Plan::new(move |seed| {
-        Box::new(Kubernetes::new(card, profile.clone(), false, pods_max, seed))
+        Box::new(Kubernetes::new(card, profile.clone(), preempts, pods_max, seed))
     }))
 }
 
@@ -125,12 +132,12 @@ pub struct Kubernetes {
     whole: Profile,
     /// What of it has a say.
     profile: Profile,
-    /// Whether tasks of higher priority make room for themselves. Only tests ask for it: after a restart it does
-    /// not yet decide as it would have without.
+    /// Whether tasks of higher priority make room for themselves.
     preempts: bool,
     next_start: usize,
     chance: Chance,
     mirror: Mirror,
+    sheets: Sheets,
     waiting: Waiting,
     /// The lowest priority of what was placed after the last decision.
     lowest_placed: Option<i32>,
@@ -154,6 +161,7 @@ impl Kubernetes {
             next_start: 0,
             chance,
             mirror,
+            sheets: Sheets::default(),
             waiting,
             lowest_placed: None,
             held_back: Vec::new(),
@@ -166,14 +174,45 @@ impl Kubernetes {
         self.mirror.catch_up(state);
         if self.mirror.uses() != before {
             self.profile = self.mirror.uses().with_a_say(&self.whole);
+            self.sheets = Sheets::default();
         }
     }
 
-    /// The node that the profile chooses, if it lets any pass.
-    fn choose(&mut self, id: TaskId, desk: &Desk<'_>) -> Option<NodeId> {
-        let (ask, state) = (desk.ask(id), desk.state());
+    /// The node that the profile chooses, if it lets any pass; if not, whether the ledger would take it
+    /// somewhere.
+    fn choose(&mut self, ask: Ask<'_>, state: &State) -> Result<NodeId, Option<bool>> {
+        let found = self.by_sheets(ask, state);
+        let found = found.unwrap_or_else(|| self.by_the_book(ask, state));
+        self.next_start = found.next_start;
+        let row = match found.best[..] {
+            [] => return Err(found.fits_somewhere),
+            [only] => only,
+            ref several => several[self.chance.below(several.len() as u64) as usize],
+        };
+        Ok(NodeId(row as u32))
+    }
+
+    /// The choice by what is remembered; `None` if that does not settle it.
+    fn by_sheets(&mut self, ask: Ask<'_>, state: &State) -> Option<Found> {
+        let rules = &state.definition(ask.task.definition).constraints;
+        let is_alone = rules.spread.is_empty()
+            && !rules.has_hard_company()
+            && state.keeping_apart().is_empty()
+            && !self.mirror.has_nameless_zone();
+        if !is_alone || !sheets::cover(&self.profile) {
+            return None;
+        }
+        let (pod, crowd) = self.mirror.pod_and_crowd(ask.id, ask.task, state);
+        let Ask { shape, .. } = ask;
+        let wanted = Wanted { pod: &pod, shape, shape_id: ask.task.shape, crowd };
+        let (mirror, nodes) = (&self.mirror, state.nodes());
+        self.sheets.decide(&self.profile, mirror, nodes, wanted, self.next_start)
+    }
+
+    /// The choice by filters and scores of every node.
+    fn by_the_book(&mut self, ask: Ask<'_>, state: &State) -> Found {
         let nodes = state.nodes();
-        let pod = self.mirror.pod(id, ask.task, state);
+        let pod = self.mirror.pod(ask.id, ask.task, state);
         self.mirror.serve(ask.task, state);
         let start = Start { at: self.next_start, nominated: None };
         let company = Company::of(state, ask.task);
@@ -183,13 +222,7 @@ impl Kubernetes {
         };
         let decision = decide_among(&self.profile, &self.mirror.cluster, &pod, start, may, &mut ())
             .expect("pods of ours have no constraints or terms that could be wrong");
-        self.next_start = decision.next_start;
-        let row = match decision.best[..] {
-            [] => return None,
-            [only] => only,
-            ref several => several[self.chance.below(several.len() as u64) as usize],
-        };
-        Some(NodeId(row as u32))
+        Found { best: decision.best, next_start: decision.next_start, fits_somewhere: None }
     }
 
     fn place(&mut self, id: TaskId, node: NodeId, devices: DeviceSet, desk: &mut Desk<'_>) {
@@ -202,18 +235,23 @@ impl Kubernetes {
     }
 
     fn place_or_leave(&mut self, id: TaskId, desk: &mut Desk<'_>) {
-        if let Some(node) = self.choose(id, desk) {
-            let devices = desk.state().nodes().best_fit_devices(desk.ask(id).shape, node);
-            let devices = devices.expect("a node that fits has the devices");
-            return self.place(id, node, devices, desk);
-        }
+        let fits_somewhere = match self.choose(desk.ask(id), desk.state()) {
+            Ok(node) => {
+                let devices = desk.state().nodes().best_fit_devices(desk.ask(id).shape, node);
+                let devices = devices.expect("a node that fits has the devices");
+                return self.place(id, node, devices, desk);
+            }
+            Err(fits_somewhere) => fits_somewhere,
+        };
+        let before = desk.state().nodes().growth();
         if self.make_room(id, desk) {
             return;
         }
         let (ask, nodes) = (desk.ask(id), desk.state().nodes());
         let shape = ask.shape;
         self.note_no_room(ask.task);
-        match nodes.ids().any(|it| nodes.fits(shape, it)) {
+        let known = fits_somewhere.filter(|_| nodes.growth() == before);
+        match known.unwrap_or_else(|| nodes.ids().any(|it| nodes.fits(shape, it))) {
             // The profile lets no such node pass.
             true => {
                 desk.hold_back(id);
@@ -254,6 +292,7 @@ impl Scheduler for Kubernetes {
         }
         self.held_back.clear();
         self.lowest_placed = self.mirror.lowest_priority();
+        self.waiting.note_seen(desk.state().nodes(), &self.mirror.news);
     }
 
     fn observe(&mut self, changes: &[Change], _: &State) {
@@ -286,6 +325,7 @@ impl Scheduler for Kubernetes {
         (self.next_start, self.chance) = (next_start, chance);
         (self.waiting, self.lowest_placed) = (waiting, lowest_placed);
         self.mirror = self.mirror.anew();
+        self.sheets = Sheets::default();
         self.profile = self.mirror.uses().with_a_say(&self.whole);
         Ok(())
     }

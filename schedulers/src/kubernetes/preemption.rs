@@ -3,7 +3,7 @@
 //! Source: Kubernetes v1.35, `plugins/defaultpreemption` and `pkg/scheduler/framework/preemption`. Differs
 //! in looking at nodes one after the other from an offset that is given, not drawn, and in answering with
 //! all nodes that are equally good, of which the real one takes any. Pods that have not started count as
-//! started later than all others; equally important ones keep the order in which the node has them.
+//! started later than all others; of equally important ones the first id counts as the most important.
 
 use super::cluster::{Budget, Cluster};
 use super::explain::{Recorder, Rejection, Status};
@@ -28,9 +28,9 @@ pub fn enough(nodes: i64, percent: i64, nodes_min: i64) -> i64 {
     (nodes * percent / 100).max(nodes_min).min(nodes)
 }
 
-/// The more important first: higher priority, then earlier start.
-fn importance(pod: &Pod) -> (Reverse<i32>, i64) {
-    (Reverse(pod.priority), pod.started.unwrap_or(i64::MAX))
+/// The more important first: higher priority, then earlier start. The real one's order among equals is open.
+fn importance(pod: &Pod) -> (Reverse<i32>, i64, PodId) {
+    (Reverse(pod.priority), pod.started.unwrap_or(i64::MAX), pod.id)
 }
 
 /// Records the rows of nodes that preemption may help with, in the order in which a cycle looked at them.

@@ -63,6 +63,15 @@ fn check_explanation(
             prop_assert!(tied.contains(node), "{}: {:?} of {:?}", policy, node, tied);
             prop_assert_eq!(devices.len(), usize::from(shape.gpu_count), "{}", policy);
         }
+        Outcome::MakesRoom { node, devices, victims } => {
+            prop_assert!(tied.is_empty(), "{}", policy);
+            prop_assert_eq!(devices.len(), usize::from(shape.gpu_count), "{}", policy);
+            prop_assert!(!victims.is_empty(), "{}", policy);
+            for victim in victims.iter().map(|it| state.task(*it).expect("it runs")) {
+                prop_assert_eq!(victim.placement().map(|it| it.node), Some(node.id), "{}", policy);
+                prop_assert!(victim.priority < asked.priority, "{}", policy);
+            }
+        }
         Outcome::FitsNowhere | Outcome::HeldBack => prop_assert!(tied.is_empty(), "{}", policy),
         Outcome::Unsaid => return Err(TestCaseError::fail(format!("{policy} says nothing"))),
     }
@@ -105,13 +114,40 @@ fn check_story(policy: &Policy, story: &Story, rules: Rules) -> Result<(), TestC
         };
         for explanation in said.into_iter().flatten() {
             let said = match &explanation.outcome {
-                Outcome::Placed { node, devices } => Some((node.id, devices.clone())),
+                Outcome::Placed { node, devices } | Outcome::MakesRoom { node, devices, .. } => {
+                    Some((node.id, devices.clone()))
+                }
                 _ => None,
             };
             let first = life.actions.iter().find_map(|it| match it {
                 Action::Start { task, .. } => Some(*task),
                 _ => None,
             });
+            let evicted = |before: Option<TaskId>| -> Vec<(TaskId, NodeId)> {
+                let starts = |it: &&Action| matches!(it, Action::Start { task, .. } if Some(*task) == before);
+                let until = life.decided().iter().take_while(|it| !starts(it));
+                until
+                    .filter_map(|it| match *it {
+                        Action::Stop { task, node, reason: StopReason::Evicted, .. } => {
+                            Some((task, node))
+                        }
+                        _ => None,
+                    })
+                    .collect()
+            };
+            // Who makes room is not asked in the order of the queue.
+            if !evicted(None).is_empty() && first != Some(explanation.task) {
+                continue;
+            }
+            if first == Some(explanation.task) {
+                let victims = match &explanation.outcome {
+                    Outcome::MakesRoom { node, victims, .. } => {
+                        victims.iter().map(|it| (*it, node.id)).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                prop_assert_eq!(victims, evicted(first), "{}: {:?}", policy, explanation);
+            }
             // Tasks that are placed together are not asked about together.
             if policy.card().name == "swarmkit" && first != Some(explanation.task) {
                 continue;

@@ -32,6 +32,7 @@ const HARD: &[Hard] = &[
 /// A task, as far as others care.
 #[derive(Clone, Copy)]
 struct Member<'a> {
+    task: TaskId,
     spec: &'a TaskDefinition,
     group: Option<GroupId>,
 }
@@ -53,16 +54,13 @@ struct Kept<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// As it was before these tasks were started.
-    pub(super) fn before(life: &'a Life<'a>, starts: &[(TaskId, NodeId, DeviceSet)]) -> Self {
+    /// As it was before the last decision.
+    pub(super) fn before(life: &'a Life<'a>) -> Self {
         let state = life.manager.state();
         let kept = |(row, spec)| {
             let node = NodeId(row as u32);
-            let ran = state.tasks_on(node).iter().filter(|id| starts.iter().all(|it| it.0 != **id));
-            let runs = ran.map(|&id| {
-                let devices = state.task(id).and_then(|it| it.placement()).unwrap().devices;
-                (member(life, id), devices)
-            });
+            let ran = life.placed.iter().filter(|it| it.1 == node);
+            let runs = ran.map(|&(id, _, devices)| (member(life, id), devices));
             Kept {
                 spec,
                 status: state.nodes().status(node),
@@ -91,6 +89,14 @@ impl<'a> Ledger<'a> {
         }
         kept.runs.push((task, devices));
         Ok(())
+    }
+
+    /// Takes a task off its node. `false` if it was not there.
+    pub(super) fn stop(&mut self, task: TaskId, node: NodeId) -> bool {
+        let runs = &mut self.nodes[node.row()].runs;
+        let before = runs.len();
+        runs.retain(|it| it.0.task != task);
+        runs.len() < before
     }
 
     /// A node that would take the task, and would have done so when its turn was, too.
@@ -159,9 +165,8 @@ impl Kept<'_> {
 }
 
 fn member<'a>(life: &Life<'a>, task: TaskId) -> Member<'a> {
-    let task = life.manager.state().task(task).unwrap();
-    let spec = &life.story.definitions[task.definition.0 as usize];
-    Member { spec, group: task.group }
+    let (definition, group) = life.submitted[task.0 as usize];
+    Member { task, spec: &life.story.definitions[definition.row()], group }
 }
 
 fn is_ready(ledger: &Ledger<'_>, node: NodeId, _: Member<'_>) -> bool {

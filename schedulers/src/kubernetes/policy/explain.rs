@@ -8,7 +8,8 @@ use crate::kubernetes::filters::{Prepared, check_with_nominated};
 use crate::kubernetes::pod::Pod;
 use crate::kubernetes::profile::{Profile, Release, Score};
 use cluster::explain::{
-    Criterion, Explanation, Number, Outcome, Question, Rejection, Term, TieRule, Verdict, Wins,
+    Criterion, Explanation, NodeRef, Number, Outcome, Question, Rejection, Term, TieRule, Verdict,
+    Wins,
 };
 use cluster::ids::NodeId;
 use cluster::refusal::Objections;
@@ -80,11 +81,13 @@ impl Kubernetes {
             }
         };
         if decision.best.is_empty()
-            && let Some(room) = self.room(ask, state)
+            && let Some((room, devices)) = self.room_and_devices(ask, state)
         {
-            let victims: Vec<String> = room.victims.iter().map(ToString::to_string).collect();
-            let (victims, name) = (victims.join(", "), nodes.name(room.node));
-            explanation.notes.push(format!("makes room on {name}: {victims} back to the queue"));
+            explanation.outcome = Outcome::MakesRoom {
+                node: NodeRef::of(nodes, room.node),
+                devices,
+                victims: room.victims,
+            };
         }
         explanation
     }

@@ -7,6 +7,7 @@
 use super::translate;
 use super::uses::Uses;
 use crate::kubernetes::cluster::{Cluster, Service};
+use crate::kubernetes::node_tree::ZONE;
 use crate::kubernetes::pod::{Pod, PodId, PodShape};
 use cluster::event::TaskKind;
 use cluster::id_map::IdMap;
@@ -19,6 +20,41 @@ use std::sync::Arc;
 /// Tasks that are alike to the scheduler, but for their priority.
 type Like = (DefinitionId, Option<GroupId>);
 
+/// A shape, and the crowd of its pods.
+type Known = (Arc<PodShape>, Option<u32>);
+
+/// Which nodes have changed, one after the other. What is older than the list reaches is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    rows: Vec<u32>,
+    forgotten: u64,
+}
+
+impl News {
+    /// How many changes there were.
+    pub(super) fn count(&self) -> u64 {
+        self.forgotten + self.rows.len() as u64
+    }
+
+    /// The rows that changed after so many changes; `None` if that is forgotten.
+    pub(super) fn since(&self, heard: u64) -> Option<&[u32]> {
+        let from = heard.checked_sub(self.forgotten)?;
+        self.rows.get(from as usize..)
+    }
+
+    fn note(&mut self, row: usize, nodes: usize) {
+        // Whoever missed that much may as well look at all nodes.
+        if self.rows.len() > 2 * nodes {
+            self.forgotten += self.rows.len() as u64;
+            self.rows.clear();
+        }
+        self.rows.push(row as u32);
+    }
+}
+
+/// Pods that a service's tasks are spread with: same group, same namespace. By row, ascending.
+type Crowd = Vec<(u32, u32)>;
+
 /// The cluster in the words of Kubernetes. Nodes that are lost or take nothing new stay, cordoned, so that
 /// all that is here follows from the state, whatever happened before.
 #[derive(Debug)]
@@ -27,7 +63,15 @@ pub(super) struct Mirror {
     pods_max: i64,
     /// The version at which each node was looked at last.
     versions: Vec<u64>,
-    shapes: IdMap<Like, Arc<PodShape>>,
+    pub(super) news: News,
+    /// By row, the number of the node's zone; 0 without one.
+    pub(super) zones: Vec<u16>,
+    zone_names: Vec<String>,
+    crowds: Vec<Crowd>,
+    crowd_ids: BTreeMap<(String, GroupId), u32>,
+    /// By where its shape is.
+    crowd_of: IdMap<usize, u32>,
+    shapes: IdMap<Like, Known>,
     /// The group of the one service that the cluster lists: that of the task whose turn it is.
     serves: Option<GroupId>,
     uses: Uses,
@@ -45,6 +89,12 @@ impl Mirror {
             cluster: Cluster::default(),
             pods_max,
             versions: Vec::new(),
+            news: News::default(),
+            zones: Vec::new(),
+            zone_names: Vec::new(),
+            crowds: Vec::new(),
+            crowd_ids: BTreeMap::new(),
+            crowd_of: IdMap::default(),
             shapes: IdMap::default(),
             serves: None,
             uses: Uses::default(),
@@ -80,9 +130,15 @@ impl Mirror {
         for node in nodes.ids().skip(known) {
             self.uses.note_node(nodes, node);
         }
-        let new = nodes.ids().skip(known);
-        self.cluster.add_nodes(new.map(|it| translate::node(nodes, it, self.pods_max)));
+        if known < nodes.len() {
+            let new = nodes.ids().skip(known);
+            self.cluster.add_nodes(new.map(|it| translate::node(nodes, it, self.pods_max)));
+        }
         self.versions.resize(nodes.len(), 0);
+        for row in known..nodes.len() {
+            let zone = self.cluster.node(row).labels.get(ZONE);
+            self.zones.push(zone.map_or(0, |it| number(&mut self.zone_names, it)));
+        }
         for node in nodes.ids() {
             let version = nodes.version(node);
             if self.versions[node.row()] != version {
@@ -95,6 +151,7 @@ impl Mirror {
 
     fn look_at(&mut self, node: NodeId, state: &State) {
         let (nodes, row) = (state.nodes(), node.row());
+        self.news.note(row, nodes.len());
         let unschedulable = nodes.status(node) != NodeStatus::Ready;
         let offers = translate::allocatable(nodes, node);
         let there = self.cluster.node(row);
@@ -130,11 +187,26 @@ impl Mirror {
 
     fn add(&mut self, row: usize, pod: Pod) {
         *self.priorities.entry(pod.priority).or_default() += 1;
+        if let Some(crowd) = self.crowd_of(&pod) {
+            let row = row as u32;
+            match crowd.binary_search_by_key(&row, |it| it.0) {
+                Ok(at) => crowd[at].1 += 1,
+                Err(at) => crowd.insert(at, (row, 1)),
+            }
+        }
         self.cluster.add_pod(row, pod);
     }
 
     fn remove(&mut self, row: usize, id: PodId) {
         let Some(pod) = self.cluster.remove_pod(row, id) else { return };
+        if let Some(crowd) = self.crowd_of(&pod) {
+            let at = crowd.binary_search_by_key(&(row as u32), |it| it.0);
+            let at = at.expect("counted when it came");
+            crowd[at].1 -= 1;
+            if crowd[at].1 == 0 {
+                crowd.remove(at);
+            }
+        }
         if let Some(count) = self.priorities.get_mut(&pod.priority) {
             *count -= 1;
             if *count == 0 {
@@ -148,13 +220,63 @@ impl Mirror {
         self.priorities.keys().next().copied()
     }
 
+    fn crowd_of(&mut self, pod: &Pod) -> Option<&mut Crowd> {
+        let crowd = *self.crowd_of.get(&(Arc::as_ptr(&pod.shape) as usize))?;
+        self.crowds.get_mut(crowd as usize)
+    }
+
+    /// Where the pods of a crowd are, and how many.
+    pub(super) fn crowd(&self, crowd: u32) -> &[(u32, u32)] {
+        &self.crowds[crowd as usize]
+    }
+
+    /// How many zones there are, that of nodes without one included.
+    pub(super) fn zone_count(&self) -> usize {
+        1 + self.zone_names.len()
+    }
+
+    /// Whether some node's zone is called nothing, which is not the same as not having one.
+    pub(super) fn has_nameless_zone(&self) -> bool {
+        self.zone_names.iter().any(String::is_empty)
+    }
+
     /// The pod of a task; it has started if the task is placed.
     pub(super) fn pod(&mut self, id: TaskId, task: &Task, state: &State) -> Pod {
+        self.pod_and_crowd(id, task, state).0
+    }
+
+    /// The pod of a task, and whom it is spread with if it is a service's.
+    pub(super) fn pod_and_crowd(
+        &mut self,
+        id: TaskId,
+        task: &Task,
+        state: &State,
+    ) -> (Pod, Option<u32>) {
         let group = if self.uses.groups { task.group } else { service(task) };
-        let make = || Arc::new(PodShape::new(translate::spec(task, group, state)));
-        let shape = self.shapes.get_or_insert_with((task.definition, group), make).clone();
+        let like = (task.definition, group);
+        if !self.shapes.contains(&like) {
+            let known = self.learn(task, group, state);
+            self.shapes.insert(like, known);
+        }
+        let (shape, crowd) = self.shapes.get(&like).expect("inserted if it was missing").clone();
         let started = task.placement().map(|it| it.at.0 as i64);
-        Pod { priority: task.priority, started, ..Pod::new(PodId(id.0), shape) }
+        let pod = Pod { priority: task.priority, started, ..Pod::new(PodId(id.0), shape) };
+        (pod, crowd.filter(|_| service(task).is_some()))
+    }
+
+    fn learn(&mut self, task: &Task, group: Option<GroupId>, state: &State) -> Known {
+        let shape = Arc::new(PodShape::new(translate::spec(task, group, state)));
+        let crowd = group.map(|group| {
+            let next = self.crowds.len() as u32;
+            let namespace = state.definition(task.definition).namespace.clone();
+            let crowd = *self.crowd_ids.entry((namespace, group)).or_insert(next);
+            if crowd == next {
+                self.crowds.push(Crowd::new());
+            }
+            self.crowd_of.insert(Arc::as_ptr(&shape) as usize, crowd);
+            crowd
+        });
+        (shape, crowd)
     }
 
     /// Lists the task's service, and no other: only services that select the pod play a part.
@@ -173,6 +295,7 @@ impl Mirror {
 
     pub(super) fn placed(&mut self, node: NodeId, pod: Pod, nodes: &Nodes) {
         self.add(node.row(), pod);
+        self.news.note(node.row(), nodes.len());
         self.versions[node.row()] = nodes.version(node);
     }
 
@@ -182,6 +305,15 @@ impl Mirror {
         self.versions[node.row()] = state.nodes().version(node);
         self.look_at(node, state);
     }
+}
+
+/// The place of a name in a list, counted from 1; added if it is new.
+fn number(names: &mut Vec<String>, name: &str) -> u16 {
+    let at = names.iter().position(|it| it == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    });
+    u16::try_from(at + 1).expect("fewer than 2^16 zones")
 }
 
 /// The group of a service's task. Jobs of Kubernetes have no service, so that nothing spreads their pods.

@@ -50,6 +50,14 @@ pub(super) const MAX_PODS: Parameter = Parameter {
     summary: "how many tasks a node takes; 110 is the kubelet's default",
 };
 
+pub(super) const PREEMPTION: Parameter = Parameter {
+    name: "preemption",
+    values: "on|off",
+    default: "on",
+    summary: "whether a task that fits nowhere sends less important ones back to the queue \
+              (DefaultPreemption)",
+};
+
 /// Reads [`STRATEGY`], [`SHAPE`], [`WEIGHTS`] and [`RELEASE`].
 pub(super) fn profile(arguments: &mut Arguments<'_>) -> Result<Profile, PolicyError> {
     #[derive(Clone, Copy, PartialEq)]
@@ -94,6 +102,11 @@ pub(super) fn profile(arguments: &mut Arguments<'_>) -> Result<Profile, PolicyEr
 /// Reads [`MAX_PODS`].
 pub(super) fn max_pods(arguments: &mut Arguments<'_>) -> Result<i64, PolicyError> {
     Ok(arguments.number(MAX_PODS.name, 1..=1_000_000)? as i64)
+}
+
+/// Reads [`PREEMPTION`].
+pub(super) fn preemption(arguments: &mut Arguments<'_>) -> Result<bool, PolicyError> {
+    arguments.word(PREEMPTION.name, &[("on", true), ("off", false)])
 }
 
 fn read_shape(text: &str) -> Option<Vec<Point>> {

@@ -11,6 +11,7 @@
 //! without rules about others; those with rules are tried in every decision.
 
 use super::Kubernetes;
+use super::mirror::News;
 use crate::kubernetes::cluster::Budget;
 use crate::kubernetes::explain::Status;
 use crate::kubernetes::filters::{Prepared, check_with_nominated};
@@ -20,8 +21,9 @@ use crate::kubernetes::preemption::{best, dry_run_among};
 use cluster::chance::Chance;
 use cluster::company::{Broken, Company};
 use cluster::demand::Resource;
-use cluster::event::{Change, Facts};
+use cluster::event::{Change, Ending, Facts};
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
+use cluster::nodes::{Device, Nodes};
 use cluster::scheduler::{Ask, Desk, Then};
 use cluster::shape::Shape;
 use cluster::state::{State, Task};
@@ -42,6 +44,15 @@ pub(super) struct Waiting {
     lowest: Option<i32>,
     /// Tasks wait that are not here.
     is_stale: bool,
+    /// Some task failed to start: nodes may be avoided for a while, which their versions do not tell.
+    has_failed: bool,
+    /// The version of each node, and of who is there at all, when a decision was last over; none if nobody
+    /// waited then.
+    seen: Vec<u64>,
+    membership: u64,
+    /// How many of the mirror's news those versions know of; a scheduler made anew reads all.
+    #[serde(skip)]
+    heard: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,7 +78,11 @@ impl Waiting {
                     self.note(alike, (task.submitted, task.task));
                 }
                 Change::Adopted { task, .. } => self.lower_to(task.priority),
-                Change::Placed { task, .. } | Change::Ended { task, .. } => self.forget(task),
+                Change::Placed { task, .. } => self.forget(task),
+                Change::Ended { task, how, .. } => {
+                    self.has_failed |= matches!(how, Ending::FailedToStart(_));
+                    self.forget(task);
+                }
                 _ => {}
             }
         }
@@ -102,10 +117,50 @@ impl Waiting {
 
     /// Notes who is to be tried because of these nodes: also those who are in line themselves now, or for whom
     /// nobody could leave yet, since both may change before their turn comes.
-    fn note_changes(&mut self, changed: &[Clearable], state: &State) {
-        for (&alike, line) in self.lines.iter_mut().filter(|it| !it.1.is_new) {
-            line.is_new = changed.iter().any(|it| it.may_fit(state, alike));
+    fn note_changes(&mut self, rows: &[usize], state: &State) {
+        let nodes = state.nodes();
+        let all = self.has_failed && self.membership != nodes.membership();
+        self.membership = nodes.membership();
+        let mut tried = self.lines.iter_mut().filter(|it| !it.1.is_new).peekable();
+        if tried.peek().is_none() {
+            return;
         }
+        // What changed before the last decision was over has been looked at.
+        let is_news =
+            |row: &usize| self.seen.get(*row) != Some(&nodes.version(NodeId(*row as u32)));
+        let clearable = |&row: &usize| Clearable::new(state, NodeId(row as u32));
+        let changed: Vec<Clearable> = rows.iter().filter(|it| is_news(it)).map(clearable).collect();
+        for (&alike, line) in tried {
+            line.is_new = all || changed.iter().any(|it| it.may_fit(state, alike));
+        }
+    }
+
+    /// Notes, when a decision is over, that all changes so far have been looked at.
+    pub(super) fn note_seen(&mut self, nodes: &Nodes, news: &News) {
+        self.membership = nodes.membership();
+        if self.lines.is_empty() {
+            self.seen.clear();
+            self.heard = None;
+            return;
+        }
+        match self.heard.and_then(|it| news.since(it)) {
+            Some(rows) if self.seen.len() == nodes.len() => {
+                for &row in rows {
+                    self.seen[row as usize] = nodes.version(NodeId(row));
+                }
+            }
+            _ => {
+                self.seen.clear();
+                self.seen.extend(nodes.ids().map(|it| nodes.version(it)));
+            }
+        }
+        self.heard = Some(news.count());
+    }
+
+    /// Whether some of a task's like were tried, and nothing has changed since that may help them.
+    fn knows_not_to_help(&self, task: &Task, state: &State) -> bool {
+        let line = self.lines.get(&alike(task));
+        line.is_some_and(|it| !it.is_new) && !has_rules(task.definition, state)
     }
 
     fn tried(&mut self, alike: Alike) {
@@ -181,7 +236,8 @@ impl Kubernetes {
                 pending.filter_map(|it| Some((it, state.task(it)?))).collect();
             let priorities = pending.iter().map(|it| it.1.priority);
             let lowest = priorities.chain(self.mirror.lowest_priority()).min();
-            self.waiting = Waiting { lowest, ..Waiting::default() };
+            let has_failed = self.waiting.has_failed;
+            self.waiting = Waiting { lowest, has_failed, ..Waiting::default() };
             for (id, task) in pending {
                 self.waiting.note(alike(task), (task.submitted, id));
             }
@@ -191,8 +247,6 @@ impl Kubernetes {
         }
         changed.sort_unstable();
         changed.dedup();
-        let clearable = |row| Clearable::new(desk.state(), NodeId(row as u32));
-        let changed: Vec<Clearable> = changed.into_iter().map(clearable).collect();
         self.waiting.note_changes(&changed, desk.state());
         let (mut tried, mut placed) = (BTreeSet::new(), false);
         while let Some((line, task)) = self.next_to_try(desk, &tried) {
@@ -230,9 +284,11 @@ impl Kubernetes {
 
     /// Sends less important tasks of some node back to the queue, so that the task fits there, and places it.
     pub(super) fn make_room(&mut self, id: TaskId, desk: &mut Desk<'_>) -> bool {
-        let Some(Room { node, victims, chance }) = self.room(desk.ask(id), desk.state()) else {
+        let (ask, state) = (desk.ask(id), desk.state());
+        if self.mirror.changed.is_empty() && self.waiting.knows_not_to_help(ask.task, state) {
             return false;
-        };
+        }
+        let Some(Room { node, victims, chance }) = self.room(ask, state) else { return false };
         self.chance = chance;
         self.has_evicted = true;
         for victim in victims {
@@ -255,6 +311,23 @@ impl Kubernetes {
     /// It was tried and no room found.
     pub(super) fn note_no_room(&mut self, task: &Task) {
         self.waiting.tried(alike(task));
+    }
+
+    /// The same with the devices that the task is given then.
+    pub(super) fn room_and_devices(
+        &mut self,
+        ask: Ask<'_>,
+        state: &State,
+    ) -> Option<(Room, Vec<usize>)> {
+        let room = self.room(ask, state)?;
+        let gone: Vec<&Task> = room.victims.iter().filter_map(|it| state.task(*it)).collect();
+        let mut devices = match ask.shape.gpu_count {
+            0 => Vec::new(),
+            _ => devices_without(state, ask.shape, room.node, &gone),
+        };
+        devices.truncate(usize::from(ask.shape.gpu_count));
+        devices.sort_unstable();
+        Some((room, devices))
     }
 
     /// Looks for a node from which tasks of lower priority have to leave for the task.
@@ -327,29 +400,42 @@ fn could_clear(state: &State, alike: Alike, node: NodeId) -> bool {
 fn holds(state: &State, shape: &Shape, node: NodeId, gone: impl Iterator<Item = TaskId>) -> bool {
     let (nodes, row) = (state.nodes(), node.row());
     let mut held = Resource::SCALARS.map(|it| nodes.held(it)[row]);
-    let mut devices = nodes.devices(node).to_vec();
     let mut ports = nodes.held_ports(node).to_vec();
-    for task in gone.filter_map(|it| state.task(it)) {
+    let gone: Vec<&Task> = gone.filter_map(|it| state.task(it)).collect();
+    for task in &gone {
         let theirs = state.shape(task.shape);
         held.iter_mut().zip(theirs.amounts).for_each(|(held, it)| *held -= it);
-        for device in task.placement().iter().flat_map(|it| it.devices.iter()) {
-            devices[device].held.0 -= theirs.gpu_milli.0;
-        }
         ports.retain(|it| !theirs.ports.contains(it));
     }
     let has_room = Resource::SCALARS.into_iter().all(|it| {
         let (asked, held) = (shape.amounts[it.row()], held[it.row()]);
         asked <= nodes.allocatable(it)[row].saturating_sub(held)
     });
-    let free = devices.iter().filter(|it| {
-        it.free() >= shape.gpu_milli
-            && (shape.gpu_models.is_empty() || shape.gpu_models.contains(&it.model))
-    });
     let is_taken = |port| ports.contains(port) || nodes.taken_ports(node).contains(port);
     has_room
-        && (shape.gpu_count == 0 || free.count() >= usize::from(shape.gpu_count))
+        && (shape.gpu_count == 0
+            || devices_without(state, shape, node, &gone).len() >= usize::from(shape.gpu_count))
         && !shape.ports.iter().any(is_taken)
         && shape.avoids.binary_search(&node).is_err()
+}
+
+/// The devices that would do if these tasks left the node, those with the least left first.
+fn devices_without(state: &State, shape: &Shape, node: NodeId, gone: &[&Task]) -> Vec<usize> {
+    let mut devices = state.nodes().devices(node).to_vec();
+    for task in gone {
+        for device in task.placement().iter().flat_map(|it| it.devices.iter()) {
+            devices[device].held.0 -= state.shape(task.shape).gpu_milli.0;
+        }
+    }
+    let will_do = |it: &&(usize, Device)| {
+        let device = &it.1;
+        device.free() >= shape.gpu_milli
+            && (shape.gpu_models.is_empty() || shape.gpu_models.contains(&device.model))
+    };
+    let devices: Vec<(usize, Device)> = devices.into_iter().enumerate().collect();
+    let mut free: Vec<_> = devices.iter().filter(will_do).map(|it| (it.1.free(), it.0)).collect();
+    free.sort_unstable();
+    free.into_iter().map(|it| it.1).collect()
 }
 
 fn budgets(state: &State) -> Vec<Budget> {

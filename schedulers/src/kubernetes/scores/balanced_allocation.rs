@@ -2,25 +2,37 @@
 
 use super::node_resources_fit::{Load, loads};
 use super::{Choice, Column, MAX, Normalise};
-use crate::kubernetes::profile::Release;
+use crate::kubernetes::node::Node;
+use crate::kubernetes::pod::Pod;
+use crate::kubernetes::profile::{Profile, Release};
 
 /// 100 times one less the standard deviation of the shares requested, truncated. Goes by true requests;
 /// weights do not matter. Skipped for a pod that asks for none of the resources, except in v1.23.
 pub fn column(choice: Choice<'_>) -> Option<Column> {
-    let (profile, asked) = (choice.profile, &choice.pod.shape.requests);
-    let resources = &profile.balanced_resources;
+    let values = choice.nodes().map(|node| value(choice.profile, node, choice.pod));
+    Some(Column { values: values.collect::<Option<_>>()?, normalise: Normalise::Not })
+}
+
+/// The score of one node; `None` if it is skipped for the pod.
+pub fn value(profile: &Profile, node: &Node, pod: &Pod) -> Option<i64> {
+    let (resources, asked) = (&profile.balanced_resources, &pod.shape.requests);
     let asks = resources.iter().any(|it| asked.get(&it.resource) != 0);
     if !asks && profile.release > Release::V1_23 {
         return None;
     }
-    let mut shares = Vec::with_capacity(resources.len());
-    let values = choice.nodes().map(|node| {
-        shares.clear();
-        let loads = loads(resources, asked, node, &node.used().requested);
-        shares.extend(loads.map(|(it, _)| share(it)));
-        ((1.0 - deviation(&shares)) * MAX as f64) as i64
-    });
-    Some(Column { values: values.collect(), normalise: Normalise::Not })
+    let loads = loads(resources, asked, node, &node.used().requested);
+    let mut shares = loads.map(|(it, _)| share(it));
+    // Most profiles have two resources, which need no list.
+    let (a, b, c) = (shares.next(), shares.next(), shares.next());
+    let deviation = match (a, b, c) {
+        (Some(a), Some(b), Some(c)) => {
+            let all: Vec<f64> = [a, b, c].into_iter().chain(shares).collect();
+            deviation(&all)
+        }
+        (Some(a), Some(b), None) => deviation(&[a, b]),
+        _ => 0.0,
+    };
+    Some(((1.0 - deviation) * MAX as f64) as i64)
 }
 
 fn share(load: Load) -> f64 {

@@ -6,7 +6,7 @@
 use super::{Choice, Column, MAX, Normalise};
 use crate::kubernetes::node::Node;
 use crate::kubernetes::pod::Pod;
-use crate::kubernetes::profile::{Point, Strategy, Weighted};
+use crate::kubernetes::profile::{Point, Profile, Strategy, Weighted};
 use crate::kubernetes::resources::{Amounts, Resource};
 
 /// What one point of a shape's score counts.
@@ -45,15 +45,15 @@ pub fn loads<'a>(
 
 /// Absent requests count as defaults here, of the pod and of the pods that are there.
 pub fn column(choice: Choice<'_>) -> Column {
-    let strategy = &choice.profile.strategy;
-    let value = |node: &Node| score(strategy, choice, node, choice.pod);
+    let value = |node: &Node| value(choice.profile, node, choice.pod);
     Column { values: choice.nodes().map(value).collect(), normalise: Normalise::Not }
 }
 
-fn score(strategy: &Strategy, choice: Choice<'_>, node: &Node, pod: &Pod) -> i64 {
-    let resources = &choice.profile.strategy_resources;
+/// The score of one node.
+pub fn value(profile: &Profile, node: &Node, pod: &Pod) -> i64 {
+    let resources = &profile.strategy_resources;
     let loads = loads(resources, &pod.shape.counted, node, &node.used().counted);
-    match strategy {
+    match &profile.strategy {
         Strategy::LeastAllocated => mean(loads.map(|(it, weight)| (least(it), weight))),
         Strategy::MostAllocated => mean(loads.map(|(it, weight)| (most(it), weight))),
         Strategy::RequestedToCapacityRatio(shape) => ratio(shape, loads),
