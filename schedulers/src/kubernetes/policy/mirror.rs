@@ -14,6 +14,7 @@ use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::nodes::{NodeStatus, Nodes};
 use cluster::state::{State, Task};
+use cluster::touched::Mark;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub(super) struct Mirror {
     pods_max: i64,
     /// The version at which each node was looked at last.
     versions: Vec<u64>,
+    /// When it last caught up.
+    mark: Option<Mark>,
     pub(super) news: News,
     /// By row, the number of the node's zone; 0 without one.
     pub(super) zones: Vec<u16>,
@@ -89,6 +92,7 @@ impl Mirror {
             cluster: Cluster::default(),
             pods_max,
             versions: Vec::new(),
+            mark: None,
             news: News::default(),
             zones: Vec::new(),
             zone_names: Vec::new(),
@@ -114,7 +118,7 @@ impl Mirror {
         self.uses
     }
 
-    /// Looks again at the nodes that have changed. Cost: one number a node, and the tasks of those.
+    /// Looks again at the nodes that have changed, and at their tasks.
     pub(super) fn catch_up(&mut self, state: &State) {
         let (nodes, known) = (state.nodes(), self.versions.len());
         let counted_groups = self.uses.groups;
@@ -139,13 +143,19 @@ impl Mirror {
             let zone = self.cluster.node(row).labels.get(ZONE);
             self.zones.push(zone.map_or(0, |it| number(&mut self.zone_names, it)));
         }
-        for node in nodes.ids() {
-            let version = nodes.version(node);
-            if self.versions[node.row()] != version {
-                self.versions[node.row()] = version;
-                self.changed.push(node.row());
-                self.look_at(node, state);
-            }
+        match self.mark.and_then(|it| nodes.touched_since(it)) {
+            Some(touched) => touched.for_each(|it| self.look_if_new(it, state)),
+            None => nodes.ids().for_each(|it| self.look_if_new(it, state)),
+        }
+        self.mark = Some(nodes.mark());
+    }
+
+    fn look_if_new(&mut self, node: NodeId, state: &State) {
+        let version = state.nodes().version(node);
+        if self.versions[node.row()] != version {
+            self.versions[node.row()] = version;
+            self.changed.push(node.row());
+            self.look_at(node, state);
         }
     }
 
