@@ -15,13 +15,12 @@
 use super::attribute::Attribute;
 use super::constraint::Constraint;
 use super::offer::{self, Offered, Rules, take};
-use super::pace::{LAUNCH_TOKENS, LAUNCH_TOKENS_EVERY};
+use super::pace::{LAUNCH_TOKENS, LAUNCH_TOKENS_EVERY, LAUNCHES_PER_OFFER};
 use super::site::Site;
 use crate::card::{Card, Parameter};
 use crate::mesos::allocator::{Offer, Options};
 use crate::mesos::policy::{
-    App, Frameworks, INTERVAL, Line, Mesos, Roles, Setup, Wants, Way, interval, is_allowed, needs,
-    place,
+    App, Frameworks, INTERVAL, Line, Mesos, Roles, Setup, Wants, Way, interval, place,
 };
 use crate::mesos::resources::Resources;
 use crate::policy::{Arguments, Plan, PolicyError};
@@ -216,7 +215,7 @@ impl Marathon {
             target = service.map_or(missing + placed.len() as u32, |it| it.spec.desired);
         }
         offer::App {
-            needs: needs(shape),
+            needs: line.needs.clone(),
             fixed_ports: Vec::new(),
             any_ports: 0,
             role: None,
@@ -228,6 +227,34 @@ impl Marathon {
             // A host port is had once.
             missing: if shape.ports.is_empty() { missing } else { missing.min(1) },
         }
+    }
+
+    /// What the apps of these lines, in this order, launch from an offer. Those that come first are mostly enough:
+    /// then the others are not asked.
+    fn take_first(
+        &self,
+        rows: &[usize],
+        wants: &Wants,
+        offered: &Offered<'_>,
+        tokens: u32,
+        sites: &[Site],
+        state: &State,
+    ) -> offer::Taken {
+        let rules = self.rules(tokens);
+        let take = |rows: &[usize]| {
+            let app = |it: &usize| self.app(&wants.lines[*it], sites, state);
+            let mut apps: Vec<_> = rows.iter().map(app).collect();
+            take(offered, &mut apps, &rules, |_| {}, &mut ())
+        };
+        let most = LAUNCHES_PER_OFFER.min(tokens) as usize;
+        if rows.len() > 2 * most {
+            let taken = take(&rows[..2 * most]);
+            let has_turns = taken.launches.is_sorted_by(|a, b| a.app < b.app);
+            if taken.launches.len() == most && has_turns {
+                return taken;
+            }
+        }
+        take(rows)
     }
 
     /// Launches tasks from an offer; says which.
@@ -242,21 +269,19 @@ impl Marathon {
     ) -> Vec<TaskId> {
         let node = NodeId(offer.agent.0);
         let state = desk.state();
-        let fits = |it: &usize| is_allowed(desk.ask(wants.lines[*it].tasks[0].1), node, state);
-        let rows: Vec<usize> = (0..wants.lines.len()).filter(fits).collect();
+        let mut rows: Vec<usize> =
+            (0..wants.lines.len()).filter(|it| wants.lines[*it].is_allowed(node, desk)).collect();
         if rows.is_empty() {
             return Vec::new();
         }
-        let mut apps: Vec<offer::App<'_>> =
-            rows.iter().map(|it| self.app(&wants.lines[*it], sites, state)).collect();
+        chance.shuffle(&mut rows);
         let offered = Offered { site: &sites[node.row()], resources: offer.resources.clone() };
-        let order = |rows: &mut [usize]| chance.shuffle(rows);
-        let taken = take(&offered, &mut apps, &self.rules(tokens), order, &mut ());
+        let taken = self.take_first(&rows, wants, &offered, tokens, sites, state);
         let mut placed = Vec::new();
         for launch in taken.launches {
             let line = &mut wants.lines[rows[launch.app]];
             let (_, id) = line.tasks[0];
-            if is_allowed(desk.ask(id), node, desk.state()) {
+            if line.is_allowed(node, desk) {
                 place(id, node, desk);
                 line.tasks.pop_front();
                 placed.push(id);
@@ -290,8 +315,10 @@ pub(crate) fn add_sites(sites: &mut Vec<Site>, nodes: &Nodes) {
 mod tests {
     use super::super::pace::{DECLINE, REVIVE_EVERY};
     use super::*;
-    use crate::check::check_in_time as check;
+    use crate::check::{World, check_in_time as check};
+    use crate::mesos::quantity::{Kind, Quantities};
     use crate::policy::Policy;
+    use proptest::prelude::*;
 
     #[test]
     fn five_from_an_offer_and_the_rest_in_the_next_run() {
@@ -388,6 +415,37 @@ mod tests {
         let want = vec!["0s"; 100].join(" ") + " 10s";
         let nodes = vec!["9/9"; 30].join(" ");
         crate::check::check_waits("marathon", &nodes, &format!("@10 {tasks}"), &want);
+    }
+
+    proptest! {
+        /// Asking only those that come first decides as asking all.
+        #[test]
+        fn the_first_are_enough(
+            apps in prop::collection::vec((1..6u64, 1..4u32), 0..30),
+            free in 0..30u64,
+            tokens in 0..8u32,
+        ) {
+            let marathon = Marathon {
+                constraints: vec![],
+                restricts_gpus: false,
+                refuse: DECLINE,
+                revive_every: REVIVE_EVERY,
+            };
+            let wants = Wants::of_apps(&apps);
+            let policy: Policy = "marathon".parse().unwrap();
+            let mut world = World::new(Default::default(), policy.build(1));
+            world.submit(Default::default(), None);
+            let state = world.manager.state();
+            let sites = [Site::default()];
+            let resources = Resources::unreserved(Quantities::new([(Kind::CPUS, free)]));
+            let offered = Offered { site: &sites[0], resources };
+            let rows: Vec<usize> = (0..apps.len()).rev().collect();
+            let got = marathon.take_first(&rows, &wants, &offered, tokens, &sites, state);
+            let mut all: Vec<_> =
+                rows.iter().map(|it| marathon.app(&wants.lines[*it], &sites, state)).collect();
+            let want = take(&offered, &mut all, &marathon.rules(tokens), |_| {}, &mut ());
+            prop_assert_eq!(got, want);
+        }
     }
 
     #[test]

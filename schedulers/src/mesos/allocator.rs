@@ -7,6 +7,7 @@
 //! The caller numbers agents, tells what happens with the methods below, and calls [`Allocator::run`] when
 //! [`Allocator::is_run_due`] and [`Allocator::advance`] when time has passed.
 
+use super::agents::{Agent, Agents, Candidates};
 use super::explain::Recorder;
 use super::filter::{Filter, Refusal};
 use super::quantity::{Kind, Quantities, thousandths};
@@ -17,7 +18,7 @@ use cluster::units::{Instant, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A node of the cluster, numbered by the caller.
+/// A node of the cluster, numbered by the caller from 0 on, with few gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgentId(pub u32);
 
@@ -117,16 +118,6 @@ pub struct Offer {
     pub resources: Resources,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Agent {
-    pub(super) total: Resources,
-    pub(super) available: Resources,
-    /// Offered or in use.
-    pub(super) held: BTreeMap<(FrameworkId, RoleId), Resources>,
-    pub(super) is_active: bool,
-    pub(super) is_remote: bool,
-}
-
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Framework {
     pub(super) name: String,
@@ -173,7 +164,7 @@ pub(super) struct Members {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Allocator {
     pub(super) options: Options,
-    pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) agents: Agents,
     pub(super) frameworks: Vec<Framework>,
     /// Numbers of frameworks that were forgotten.
     free_frameworks: Vec<FrameworkId>,
@@ -184,8 +175,11 @@ pub struct Allocator {
     pub(super) roles_by_client: BTreeMap<Client, RoleId>,
     /// Held of what is reserved, by all roles.
     pub(super) held_reserved: Quantities,
-    /// Agents that the next run looks at.
-    pub(super) candidates: BTreeSet<AgentId>,
+    /// Whether an agent ever joined with something revocable.
+    pub(super) knows_revocable: bool,
+    pub(super) candidates: Candidates,
+    /// Frameworks that declined something, and before when none of their filters ends.
+    filtering: BTreeMap<FrameworkId, Instant>,
     is_run_due: bool,
     next_batch: Instant,
     batches: u64,
@@ -203,7 +197,7 @@ impl Allocator {
             role_sorter: Sorter::new(options.excluded.clone()),
             next_batch: now + options.allocation_interval,
             options,
-            agents: BTreeMap::new(),
+            agents: Agents::default(),
             frameworks: Vec::new(),
             free_frameworks: Vec::new(),
             frameworks_by_name: BTreeMap::new(),
@@ -211,7 +205,9 @@ impl Allocator {
             roles_by_path: BTreeMap::new(),
             roles_by_client: BTreeMap::new(),
             held_reserved: Quantities::NONE,
-            candidates: BTreeSet::new(),
+            knows_revocable: false,
+            candidates: Candidates::default(),
+            filtering: BTreeMap::new(),
             is_run_due: false,
             batches: 0,
         }
@@ -282,8 +278,8 @@ impl Allocator {
         it.info = info;
         let is_active = it.is_active;
         let held_before = std::mem::take(&mut it.holds_before_joining);
-        let used: Vec<_> = (self.agents.values().filter(|_| held_before))
-            .flat_map(|it| &it.held)
+        let used: Vec<_> = (self.agents.iter().filter(|_| held_before))
+            .flat_map(|(_, it)| &it.held)
             .filter(|((owner, _), _)| *owner == framework)
             .map(|((_, role), held)| (*role, held.clone()))
             .collect();
@@ -299,7 +295,7 @@ impl Allocator {
     /// A framework leaves. What it holds is free.
     pub fn remove_framework(&mut self, framework: FrameworkId) {
         let holds: Vec<_> = (self.agents.iter())
-            .flat_map(|(agent, it)| it.held.iter().map(|(key, held)| (*agent, *key, held)))
+            .flat_map(|(agent, it)| it.held.iter().map(move |(key, held)| (agent, *key, held)))
             .filter(|(_, key, _)| key.0 == framework)
             .map(|(agent, key, held)| (agent, key.1, held.clone()))
             .collect();
@@ -340,7 +336,7 @@ impl Allocator {
 
     /// Who holds something on an agent, and in which role.
     pub(super) fn holders(&self, agent: AgentId) -> Vec<(FrameworkId, RoleId)> {
-        self.agents.get(&agent).map_or(Vec::new(), |it| it.held.keys().copied().collect())
+        self.agents.get(agent).map_or(Vec::new(), |it| it.held.keys().copied().collect())
     }
 
     /// Whether a framework holds anything in a role, offered or in use.
@@ -407,12 +403,11 @@ impl Allocator {
         let Joined { total, used, is_remote } = joined;
         self.add_total(&total);
         let (available, held) = (total.clone(), BTreeMap::new());
-        let it = Agent { total, available, held, is_active: true, is_remote };
-        let was = self.agents.insert(agent, it);
-        assert!(was.is_none(), "{agent:?}: has joined already");
+        self.knows_revocable |= !total.revocable.is_empty();
+        self.agents.insert(agent, Agent { total, available, held, is_remote });
         for (framework, role, resources) in used {
             let role = self.role(&role);
-            let it = self.agents.get_mut(&agent).expect("it was just added");
+            let it = self.agents.get_mut(agent).expect("it was just added");
             it.available.subtract(&resources);
             it.held.entry((framework, role)).or_default().add(&resources);
             match self.frameworks[framework.0 as usize].is_known {
@@ -420,12 +415,13 @@ impl Allocator {
                 false => self.frameworks[framework.0 as usize].holds_before_joining = true,
             }
         }
+        self.weigh(agent);
         self.request(agent);
     }
 
     /// An agent is gone, with all that is held there.
     pub fn remove_agent(&mut self, agent: AgentId) {
-        let Some(it) = self.agents.remove(&agent) else {
+        let Some(it) = self.agents.remove(agent) else {
             return;
         };
         for ((framework, role), held) in &it.held {
@@ -434,7 +430,7 @@ impl Allocator {
             }
         }
         self.remove_total(&it.total);
-        self.candidates.remove(&agent);
+        self.candidates.some.remove(&agent);
         for framework in &mut self.frameworks {
             framework.filters.retain(|(_, of), _| *of != agent);
         }
@@ -442,7 +438,7 @@ impl Allocator {
 
     /// An agent has other resources than before.
     pub fn update_agent(&mut self, agent: AgentId, total: Resources) {
-        let it = self.agents.get_mut(&agent).unwrap_or_else(|| panic!("{agent:?}: not there"));
+        let it = self.agents.get_mut(agent).unwrap_or_else(|| panic!("{agent:?}: not there"));
         if it.total == total {
             return;
         }
@@ -451,6 +447,8 @@ impl Allocator {
             it.available.subtract(held);
         }
         let old = std::mem::replace(&mut it.total, total.clone());
+        self.knows_revocable |= !total.revocable.is_empty();
+        self.weigh(agent);
         self.remove_total(&old);
         self.add_total(&total);
         self.request(agent);
@@ -458,8 +456,9 @@ impl Allocator {
 
     /// An agent is connected, or not. One that is not is not offered.
     pub fn set_agent_active(&mut self, agent: AgentId, is_active: bool) {
-        if let Some(it) = self.agents.get_mut(&agent) {
-            it.is_active = is_active;
+        if self.agents.get(agent).is_some() {
+            self.agents.set_active(agent, is_active);
+            self.weigh(agent);
         }
     }
 
@@ -500,7 +499,7 @@ impl Allocator {
         refusal: Refusal,
     ) {
         let is_known = self.frameworks[framework.0 as usize].is_known;
-        if resources.is_empty() || !is_known || !self.agents.contains_key(&agent) {
+        if resources.is_empty() || !is_known || self.agents.get(agent).is_none() {
             return;
         }
         self.give_back(framework, role, agent, resources);
@@ -519,6 +518,8 @@ impl Allocator {
             let interval = self.options.allocation_interval;
             let filter = Filter::new(resources.clone(), span, interval, now, self.batches);
             let it = &mut self.frameworks[framework.0 as usize];
+            let ends = self.filtering.entry(framework).or_insert(filter.ends());
+            *ends = filter.ends().min(*ends);
             it.filters.entry((role, agent)).or_default().push(filter);
         }
     }
@@ -530,12 +531,12 @@ impl Allocator {
         role: RoleId,
         agent: AgentId,
     ) -> Option<&Resources> {
-        self.agents.get(&agent)?.held.get(&(framework, role))
+        self.agents.get(agent)?.held.get(&(framework, role))
     }
 
     /// What is neither offered nor used on an agent.
     pub fn available(&self, agent: AgentId) -> Option<&Resources> {
-        self.agents.get(&agent).map(|it| &it.available)
+        self.agents.get(agent).map(|it| &it.available)
     }
 
     /// How roles stand.
@@ -580,14 +581,14 @@ impl Allocator {
             runs.push((at, self.run(&mut order, recorder)));
             self.end_batch();
         }
-        self.drop_filters(|it| it.ends() <= now);
+        self.drop_filters(now, |it| it.ends() <= now);
         runs
     }
 
     /// The next batch run begins; says its time.
     pub(super) fn begin_batch(&mut self) -> Instant {
         let (at, batches) = (self.next_batch, self.batches);
-        self.drop_filters(|it| it.is_over_for_batch(at, batches));
+        self.drop_filters(at, |it| it.is_over_for_batch(at, batches));
         self.request_all();
         at
     }
@@ -611,7 +612,7 @@ impl Allocator {
             let passed = until.since(self.next_batch).0 / interval;
             let last = self.next_batch + Span(passed * interval);
             let batches = self.batches + passed;
-            self.drop_filters(|it| it.is_over_for_batch(last, batches));
+            self.drop_filters(last, |it| it.is_over_for_batch(last, batches));
             self.batches = batches + 1;
             self.next_batch = last + self.options.allocation_interval;
         }
@@ -619,39 +620,49 @@ impl Allocator {
 
     /// Nobody wants an offer, so that what triggers a run needs none.
     pub(super) fn forget_triggers(&mut self) {
-        self.candidates.clear();
+        self.candidates = Candidates::default();
         self.is_run_due = false;
     }
 
     /// Drops filters that are over; [`Allocator::advance`] does it, too.
     pub(super) fn drop_ended_filters(&mut self, now: Instant) {
-        self.drop_filters(|it| it.ends() <= now);
+        self.drop_filters(now, |it| it.ends() <= now);
     }
 
-    fn drop_filters(&mut self, is_over: impl Fn(&Filter) -> bool) {
-        for framework in self.frameworks.iter_mut().filter(|it| !it.filters.is_empty()) {
-            framework.filters.retain(|_, filters| {
+    /// Drops filters that are over, none of which ends after that time.
+    fn drop_filters(&mut self, by: Instant, is_over: impl Fn(&Filter) -> bool) {
+        let Self { filtering, frameworks, .. } = self;
+        filtering.retain(|framework, earliest| {
+            if *earliest > by {
+                return true;
+            }
+            let mut left = None::<Instant>;
+            let filters = &mut frameworks[framework.0 as usize].filters;
+            filters.retain(|_, filters| {
                 filters.retain(|it| !is_over(it));
+                let ends = filters.iter().map(|it| it.ends()).min();
+                left = [left, ends].into_iter().flatten().min();
                 !filters.is_empty()
             });
-        }
+            *earliest = left.unwrap_or(*earliest);
+            left.is_some()
+        });
     }
 
     /// Begins a run: which agents are looked at.
     pub(super) fn take_candidates(&mut self) -> Vec<AgentId> {
         self.is_run_due = false;
-        let candidates = std::mem::take(&mut self.candidates);
-        candidates.into_iter().filter(|it| self.agents[it].is_active).collect()
+        std::mem::take(&mut self.candidates).active(&self.agents)
     }
 
     fn request(&mut self, agent: AgentId) {
-        self.candidates.insert(agent);
+        self.candidates.some.insert(agent);
         self.is_run_due = true;
     }
 
     /// A run of all agents is due.
     pub(super) fn request_all(&mut self) {
-        self.candidates.extend(self.agents.keys());
+        self.candidates.all = true;
         self.is_run_due = true;
     }
 
@@ -695,7 +706,7 @@ impl Allocator {
         agent: AgentId,
         resources: &Resources,
     ) {
-        let it = self.agents.get_mut(&agent).unwrap_or_else(|| panic!("{agent:?}: not there"));
+        let it = self.agents.get_mut(agent).unwrap_or_else(|| panic!("{agent:?}: not there"));
         let held = it.held.entry((framework, role)).or_default();
         assert!(
             held.contains(resources),
@@ -710,14 +721,16 @@ impl Allocator {
         for held in it.held.values() {
             it.available.subtract(held);
         }
+        self.weigh(agent);
         self.untrack_held(framework, role, resources);
     }
 
     /// Takes something off an agent for a framework.
     pub(super) fn hand_out(&mut self, offer: &Offer) {
-        let it = self.agents.get_mut(&offer.agent).expect("a run looks at agents that are there");
+        let it = self.agents.get_mut(offer.agent).expect("a run looks at agents that are there");
         it.available.subtract(&offer.resources);
         it.held.entry((offer.framework, offer.role)).or_default().add(&offer.resources);
+        self.weigh(offer.agent);
         self.track_held(offer.framework, offer.role, &offer.resources);
     }
 
@@ -741,7 +754,7 @@ impl Allocator {
         members.sorter.unallocated(members.clients[&framework], &scalars);
         let is_subscribed = self.frameworks[framework.0 as usize].roles.contains_key(&role);
         let holds_some = |it: &Agent| it.held.contains_key(&(framework, role));
-        if !is_subscribed && !self.agents.values().any(holds_some) {
+        if !is_subscribed && !self.agents.iter().any(|it| holds_some(it.1)) {
             self.untrack_member(framework, role);
         }
     }

@@ -19,6 +19,7 @@
 //! white list of hosts, no `random` sorter; offer constraints come as the set of agents they rule out; and see
 //! [`resources`] for what resources lack.
 
+mod agents;
 pub mod allocator;
 pub mod explain;
 pub mod filter;

@@ -25,6 +25,7 @@ use super::filter::Refusal;
 use super::quantity::{Kind, Limits, Quantities, thousandths};
 use super::quota::Quota;
 use super::resources::Resources;
+use super::run::Whole;
 use crate::card::{Card, Parameter};
 use crate::marathon::policy::{Marathon, add_sites};
 use crate::marathon::site::Site;
@@ -410,7 +411,7 @@ pub struct Mesos {
     offerable: IdMap<ShapeId, NodeId>,
     /// The nodes as Marathon's constraints see them.
     sites: Vec<Site>,
-    /// Whether runs for one framework are short; else they are the allocator's, for tests.
+    /// Whether runs without quota are short; else they are the allocator's, for tests.
     is_quick: bool,
 }
 
@@ -427,8 +428,43 @@ pub(crate) struct Wants {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) app: App,
+    /// What each takes.
+    pub(crate) needs: Quantities,
+    /// No rules about other tasks concern them: where they fit they may go.
+    is_free: bool,
     /// With their places in the queue.
     pub(crate) tasks: VecDeque<(u32, TaskId)>,
+}
+
+#[cfg(test)]
+impl Wants {
+    /// Apps of the first shape, with what an instance takes of cpus and how many wait.
+    pub(crate) fn of_apps(apps: &[(u64, u32)]) -> Self {
+        let owner = Owner::All;
+        let line = |&(cpus, count): &(u64, u32)| Line {
+            app: App { shape: ShapeId(0), of: None },
+            needs: Quantities::new([(Kind::CPUS, cpus)]),
+            is_free: true,
+            tasks: (0..count).map(|it| (it, TaskId(it.into()))).collect(),
+        };
+        Self {
+            key: Key { role: RoleKey::Namespace(String::new()), owner },
+            role: RoleId(0),
+            lines: apps.iter().map(line).collect(),
+            by_app: BTreeMap::new(),
+        }
+    }
+}
+
+impl Line {
+    /// Whether the first of them fits a node and may stand beside what runs there.
+    pub(crate) fn is_allowed(&self, node: NodeId, desk: &Desk<'_>) -> bool {
+        let state = desk.state();
+        match self.is_free {
+            true => state.nodes().fits(state.shape(self.app.shape), node),
+            false => is_allowed(desk.ask(self.tasks[0].1), node, state),
+        }
+    }
 }
 
 /// What Marathon calls an app; other frameworks tell tasks apart by shape alone, unless there are rules about other
@@ -494,9 +530,9 @@ impl Mesos {
             }
             let key = self.setup.key_of(ask.task, desk.state());
             let definition = desk.state().definition(ask.task.definition);
-            let is_alike = matches!(self.setup.way, Way::Queue { .. })
-                && !definition.constraints.has_hard_company()
+            let is_free = !definition.constraints.has_hard_company()
                 && desk.state().keeping_apart().is_empty();
+            let is_alike = matches!(self.setup.way, Way::Queue { .. }) && is_free;
             let of = (!is_alike).then_some((ask.task.group, ask.task.definition));
             let member = &self.books.members[&key];
             let (role, lines, by_app) = (member.role, Vec::new(), BTreeMap::new());
@@ -505,7 +541,8 @@ impl Mesos {
             let app = App { shape, of };
             let row = *wants.by_app.entry(app).or_insert(wants.lines.len());
             if row == wants.lines.len() {
-                wants.lines.push(Line { app, tasks: VecDeque::new() });
+                let needs = needs(desk.state().shape(shape));
+                wants.lines.push(Line { app, needs, is_free, tasks: VecDeque::new() });
             }
             wants.lines[row].tasks.push_back((place, id));
             place += 1;
@@ -529,12 +566,13 @@ impl Mesos {
         let lines = wants.lines.iter().filter(|it| !it.tasks.is_empty());
         lines.into_iter().any(|line| {
             let shape = state.shape(line.app.shape);
-            let is_offered = |it| nodes.fits(shape, it) && allocator.is_offered(AgentId(it.0));
-            if !allocator.has_quota_for(wants.role, &needs(shape)) {
+            let is_offered =
+                |it: NodeId| allocator.is_offered(AgentId(it.0)) && nodes.fits(shape, it);
+            if !allocator.has_quota_for(wants.role, &line.needs) {
                 return false;
             }
             let first = state.task(line.tasks[0].1).expect("tasks in the queue are known");
-            let company = line.app.of.and_then(|_| Company::of(state, first));
+            let company = if line.is_free { None } else { Company::of(state, first) };
             match &setup.way {
                 Way::Marathon(it) if it.is_choosy(shape) => {
                     let available = |it: NodeId| {
@@ -577,45 +615,54 @@ impl Mesos {
         offers
     }
 
-    /// A run in which only one framework wants offers and nobody has quota. It is offered all agents, which needs no
-    /// looking who is next; and once it has nothing more to start, what it is still offered need only be counted.
-    fn run_for(&mut self, framework: FrameworkId, wants: &mut Wants, desk: &mut Desk<'_>) {
-        let (now, role) = (desk.now(), wants.role);
+    /// A run in which nobody has quota, so that every agent is offered whole, and its answers. Once a framework has
+    /// nothing more to start, what it is still offered need only be counted.
+    fn run_whole(
+        &mut self,
+        listed: &[FrameworkId],
+        wants: &mut BTreeMap<FrameworkId, Wants>,
+        desk: &mut Desk<'_>,
+    ) {
+        let now = desk.now();
         let Self { chance, books: Books { allocator, .. }, .. } = self;
         let order = |agents: &mut [AgentId]| chance.shuffle(agents);
-        let agents = if allocator.next_batch() <= now {
+        let only = match listed {
+            [only] => Some((*only, wants[only].role)),
+            _ => None,
+        };
+        let offers = if allocator.next_batch() <= now {
             allocator.skip_batches(Instant(now.0.saturating_sub(allocator.interval().0)));
             allocator.begin_batch();
-            let agents = allocator.run_for_one(order);
+            let offers = allocator.run_whole(only, order);
             allocator.end_batch();
             allocator.drop_ended_filters(now);
-            agents
+            offers
         } else {
             allocator.drop_ended_filters(now);
-            allocator.run_for_one(order)
+            allocator.run_whole(only, order)
         };
-        let mut given_back = 0;
-        for agent in agents {
-            if !self.books.allocator.is_next(framework, role, agent) {
-                continue;
+        for offers in offers.chunk_by(|a, b| a.framework == b.framework) {
+            let Whole { framework, role, .. } = offers[0];
+            let wants = wants.get_mut(&framework).expect("only who waits is listed");
+            let mut given_back = offers.len();
+            for Whole { agent, .. } in offers {
+                if wants.lines.is_empty() {
+                    break;
+                }
+                let resources = self.books.allocator.available(*agent).cloned().unwrap_or_default();
+                let mut offer = Offer { framework, role, agent: *agent, resources };
+                let (used, refusal) = self.answer(wants, &offer, desk);
+                let mut left = offer.resources;
+                left.subtract(&used);
+                self.books.allocator.refuse(now, (framework, role, *agent), &left, refusal);
+                if !used.is_empty() {
+                    given_back -= 1;
+                    offer.resources = used;
+                    self.books.allocator.hand_out(&offer);
+                }
             }
-            if wants.lines.is_empty() {
-                given_back += 1;
-                continue;
-            }
-            let resources = self.books.allocator.available(agent).cloned().unwrap_or_default();
-            let mut offer = Offer { framework, role, agent, resources };
-            let (used, refusal) = self.answer(wants, &offer, desk);
-            let mut left = offer.resources;
-            left.subtract(&used);
-            self.books.allocator.refuse(now, (framework, role, agent), &left, refusal);
-            given_back += u64::from(used.is_empty());
-            if !used.is_empty() {
-                offer.resources = used;
-                self.books.allocator.hand_out(&offer);
-            }
+            self.books.allocator.count_offers(framework, role, given_back as u64);
         }
-        self.books.allocator.count_offers(framework, role, given_back);
     }
 
     /// Starts what a framework can use of an offer: how much that is, and what becomes of the rest.
@@ -690,8 +737,8 @@ impl Scheduler for Mesos {
         }
         match listed[..] {
             [] => self.books.pass(now),
-            [only] if self.books.allocator.has_no_quota() && self.is_quick => {
-                self.run_for(only, wants.get_mut(&only).expect("only who waits is listed"), desk);
+            _ if self.books.allocator.has_no_quota() && self.is_quick => {
+                self.run_whole(&listed, &mut wants, desk);
             }
             _ => {
                 for offer in self.run(now) {
@@ -921,20 +968,19 @@ fn use_in_queue_order(wants: &mut Wants, offer: &Offer, desk: &mut Desk<'_>) -> 
     // What does not fit now will not fit later: there is only less.
     let mut open: Vec<usize> = (0..wants.lines.len()).collect();
     open.retain(|it| {
-        let shape = desk.state().shape(wants.lines[*it].app.shape);
-        desk.state().nodes().fits(shape, node) && left.contains(&needs(shape))
+        let line = &wants.lines[*it];
+        let shape = desk.state().shape(line.app.shape);
+        desk.state().nodes().fits(shape, node) && left.contains(&line.needs)
     });
     while let Some(&row) = open.iter().min_by_key(|it| wants.lines[**it].tasks[0].0) {
         let line = &mut wants.lines[row];
-        let ask = desk.ask(line.tasks[0].1);
-        let needs = needs(ask.shape);
-        if !is_allowed(ask, node, desk.state()) || !left.contains(&needs) {
+        if !line.is_allowed(node, desk) || !left.contains(&line.needs) {
             open.retain(|it| *it != row);
             continue;
         }
-        place(ask.id, node, desk);
-        left.subtract(&needs);
-        used.add(&needs);
+        place(line.tasks[0].1, node, desk);
+        left.subtract(&line.needs);
+        used.add(&line.needs);
         line.tasks.pop_front();
         if line.tasks.is_empty() {
             open.retain(|it| *it != row);
@@ -999,7 +1045,7 @@ mod tests {
     /// What the books say of agents and of who holds what, without what depends on the past.
     fn shown(books: &Books) -> Vec<String> {
         let mut shown = Vec::new();
-        for (id, agent) in &books.allocator.agents {
+        for (id, agent) in books.allocator.agents.iter() {
             let held: BTreeMap<String, _> = agent
                 .held
                 .iter()
@@ -1012,7 +1058,8 @@ mod tests {
                 })
                 .collect();
             let (total, available) = (&agent.total, &agent.available);
-            shown.push(format!("{id:?} {total:?} {available:?} {} {held:?}", agent.is_active));
+            let is_active = books.allocator.agents.is_active(id);
+            shown.push(format!("{id:?} {total:?} {available:?} {is_active} {held:?}"));
         }
         let sorter = &books.allocator.role_sorter;
         shown.push(format!("{:?} of {:?}", sorter.all_allocated(), sorter.total()));

@@ -37,6 +37,27 @@ struct Draft {
     held_back: Quantities,
 }
 
+/// What a framework is asked whether it is offered.
+struct Asked<'a> {
+    stage: Stage,
+    role: RoleId,
+    agent: AgentId,
+    /// To the role.
+    available: &'a Resources,
+    /// What the role lacks of its guarantee.
+    missing: &'a Quantities,
+}
+
+/// A whole agent, offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Whole {
+    pub(super) framework: FrameworkId,
+    pub(super) role: RoleId,
+    /// Place of the agent in the order of the run.
+    pub(super) rank: u32,
+    pub(super) agent: AgentId,
+}
+
 impl Allocator {
     /// Offers what is free on the agents that something has happened to since the last run, all of them in a batch
     /// run. Offers are sorted by framework, role and agent, and are held by the frameworks from now on.
@@ -90,7 +111,7 @@ impl Allocator {
             reserved.add(&role.reserved);
         }
         available.subtract(&reserved.without(&self.held_reserved));
-        for agent in self.agents.values() {
+        for (_, agent) in self.agents.iter().filter(|_| self.knows_revocable) {
             available.subtract(&agent.available.revocable);
         }
         Headroom { consumed, required, available }
@@ -107,7 +128,7 @@ impl Allocator {
         let roles = self.role_sorter.order();
         recorder.hear(|| Note::Agent {
             agent,
-            available: self.agents[&agent].available.clone(),
+            available: self.agents[agent].available.clone(),
             roles: self.role_sorter.standings(),
         });
         for client in roles {
@@ -121,7 +142,7 @@ impl Allocator {
                 }
                 missing = guarantees.without(&headroom.consumed[&role]);
             }
-            if self.agents[&agent].available.is_empty() {
+            if self.agents[agent].available.is_empty() {
                 return;
             }
             if stage == Stage::Guarantees && missing.is_empty() {
@@ -130,31 +151,34 @@ impl Allocator {
             }
             let members = self.roles[role.0 as usize].members.as_mut();
             let members = members.expect("roles in the sorter have members");
-            let frameworks: Vec<_> =
-                members.sorter.order().into_iter().map(|it| members.frameworks[&it]).collect();
+            members.sorter.sort();
             recorder.hear(|| Note::Frameworks { role, standings: members.sorter.standings() });
-            for framework in frameworks {
+            // Those behind the first that is served, in the order of before.
+            let mut behind = None::<std::vec::IntoIter<FrameworkId>>;
+            loop {
                 if stage == Stage::Guarantees && missing.is_empty() {
                     break;
                 }
-                let path = &self.roles[role.0 as usize].path;
-                let available = self.agents[&agent].available.allocatable_to(path);
+                let of = &self.roles[role.0 as usize];
+                let available = self.agents[agent].available.allocatable_to(&of.path);
                 if available.is_empty() {
                     break;
                 }
-                let draft = match self.draft(
-                    stage,
-                    (framework, role, agent),
-                    available,
-                    &missing,
-                    headroom,
-                ) {
-                    Ok(draft) => draft,
-                    Err(why) => {
-                        recorder.hear(|| Note::Framework { role, framework, why });
-                        continue;
+                let asked = Asked { stage, role, agent, available: &available, missing: &missing };
+                let served = match &mut behind {
+                    Some(behind) => self.serve_first(&asked, behind, headroom, recorder),
+                    None => {
+                        let members = of.members.as_ref().expect("seen before");
+                        let mut order = members.sorter.sorted().map(|it| members.frameworks[&it]);
+                        let served = self.serve_first(&asked, &mut order, headroom, recorder);
+                        let is_all = |it: &(_, Draft)| it.1.resources.contains(&available);
+                        let is_over = served.as_ref().is_none_or(is_all);
+                        let order = (!is_over).then(|| order.collect());
+                        behind = Some(order.unwrap_or_else(Vec::new).into_iter());
+                        served
                     }
                 };
+                let Some((framework, draft)) = served else { break };
                 let Draft { resources, guaranteed, additional, over_limit, held_back } = draft;
                 let mut more = guaranteed.clone();
                 more.add(&additional);
@@ -175,21 +199,36 @@ impl Allocator {
         }
     }
 
+    /// The first of these that is offered something, and what.
+    fn serve_first(
+        &self,
+        asked: &Asked<'_>,
+        frameworks: &mut impl Iterator<Item = FrameworkId>,
+        headroom: &Headroom,
+        recorder: &mut impl Recorder,
+    ) -> Option<(FrameworkId, Draft)> {
+        frameworks.find_map(|framework| match self.draft(asked, framework, headroom) {
+            Ok(draft) => Some((framework, draft)),
+            Err(why) => {
+                recorder.hear(|| Note::Framework { role: asked.role, framework, why });
+                None
+            }
+        })
+    }
+
     /// What a framework would be offered of what is available to its role, or why it is not.
     fn draft(
         &self,
-        stage: Stage,
-        (framework, role, agent): (FrameworkId, RoleId, AgentId),
-        mut available: Resources,
-        missing: &Quantities,
+        &Asked { stage, role, agent, available, missing }: &Asked<'_>,
+        framework: FrameworkId,
         headroom: &Headroom,
     ) -> Result<Draft, Skip> {
         let by = &self.frameworks[framework.0 as usize];
-        let on = &self.agents[&agent];
+        let on = &self.agents[agent];
         if by.roles.get(&role).is_some_and(|it| it.excluded_agents.contains(&agent)) {
             return Err(Skip::Excluded);
         }
-        if !self.is_worth_an_offer(&available, by, role) {
+        if !self.is_worth_an_offer(available, by, role) {
             return Err(Skip::BelowMinimum);
         }
         let has_gpus = on.total.scalars().get(super::quantity::Kind::GPUS) > 0;
@@ -199,6 +238,7 @@ impl Allocator {
         if on.is_remote && !by.info.knows_regions {
             return Err(Skip::Region);
         }
+        let mut available = available.clone();
         if !by.info.takes_revocable {
             available.revocable = Quantities::NONE;
         }
@@ -252,34 +292,88 @@ impl Allocator {
         self.roles.iter().all(|it| it.quota.is_default())
     }
 
-    /// The agents of a [run](Allocator::run), in the order of its second pass, for one in which a single framework
-    /// wants offers and nobody has quota: it is offered every agent on which it [is next](Allocator::is_next), whole.
-    pub(super) fn run_for_one(&mut self, mut order: impl FnMut(&mut [AgentId])) -> Vec<AgentId> {
+    /// The offers of a [run](Allocator::run) in which nobody has quota, nothing is reserved or revocable, and all
+    /// frameworks know of GPUs and other regions: every agent goes whole to the first that has not declined it.
+    /// Sorted by framework and order. They are not in the books; what of them is used is to be
+    /// [handed out](Allocator::hand_out), the others are to be [counted](Allocator::count_offers).
+    ///
+    /// `only` is who alone wants offers.
+    pub(super) fn run_whole(
+        &mut self,
+        only: Option<(FrameworkId, RoleId)>,
+        mut order: impl FnMut(&mut [AgentId]),
+    ) -> Vec<Whole> {
         let mut agents = self.take_candidates();
         order(&mut agents);
         order(&mut agents);
-        agents
+        let agents = (0..).zip(agents).filter(|it| self.agents.is_offered(it.1));
+        if let Some((framework, role)) = only {
+            let is_next = |it: &(u32, AgentId)| self.is_next(framework, role, it.1);
+            let whole = |(rank, agent)| Whole { framework, role, rank, agent };
+            return agents.filter(is_next).map(whole).collect();
+        }
+        let agents: Vec<_> = agents.collect();
+        let mut offers = Vec::new();
+        let mut sums = BTreeMap::<(FrameworkId, RoleId), (Quantities, u64)>::new();
+        for (rank, agent) in agents {
+            let Some((framework, role)) = self.next_for(agent) else { continue };
+            let scalars = &self.agents[agent].available.unreserved;
+            let (sum, times) = sums.entry((framework, role)).or_default();
+            sum.add(scalars);
+            *times += 1;
+            let members = self.roles[role.0 as usize].members.as_mut().expect("it is a member");
+            self.role_sorter.allocated(members.client, scalars);
+            members.sorter.allocated(members.clients[&framework], scalars);
+            offers.push(Whole { framework, role, rank, agent });
+        }
+        for ((framework, role), (sum, times)) in sums {
+            let members = self.roles[role.0 as usize].members.as_mut().expect("it is a member");
+            self.role_sorter.forget(members.client, &sum, times);
+            members.sorter.forget(members.clients[&framework], &sum, times);
+        }
+        offers.sort_unstable();
+        offers
     }
 
-    /// Whether the only framework that wants offers is offered this agent. It knows of GPUs and other regions, and
-    /// nothing is reserved.
-    pub(super) fn is_next(&self, framework: FrameworkId, role: RoleId, agent: AgentId) -> bool {
-        let filters = self.frameworks[framework.0 as usize].filters.get(&(role, agent));
-        let is_stopped = |it: &Vec<super::filter::Filter>| {
-            it.iter().any(|it| it.stops(&self.agents[&agent].available))
+    /// Who is to be offered an agent that has something.
+    fn next_for(&mut self, agent: AgentId) -> Option<(FrameworkId, RoleId)> {
+        self.role_sorter.sort();
+        for members in self.roles.iter_mut().filter_map(|it| it.members.as_mut()) {
+            members.sorter.sort();
+        }
+        self.role_sorter.sorted().find_map(|client| {
+            let role = self.roles_by_client[&client];
+            let members = self.roles[role.0 as usize].members.as_ref().expect("it has some");
+            let mut frameworks = members.sorter.sorted().map(|it| members.frameworks[&it]);
+            Some((frameworks.find(|it| self.is_next(*it, role, agent))?, role))
+        })
+    }
+
+    /// Whether a framework that comes first is offered this agent, which is worth an offer.
+    fn is_next(&self, framework: FrameworkId, role: RoleId, agent: AgentId) -> bool {
+        let filters = &self.frameworks[framework.0 as usize].filters;
+        let is_stopped = || {
+            let of_agent = filters.get(&(role, agent)).map_or(&[][..], |it| it);
+            of_agent.iter().any(|it| it.stops(&self.agents[agent].available))
         };
-        self.is_offered(agent) && !filters.is_some_and(is_stopped)
+        filters.is_empty() || !is_stopped()
     }
 
     /// Whether an agent has enough left to be offered at all.
     pub(super) fn is_offered(&self, agent: AgentId) -> bool {
-        let Some(agent) = self.agents.get(&agent).filter(|it| it.is_active) else { return false };
-        let Resources { unreserved, revocable, reserved, .. } = &agent.available;
-        let sum =
-            (!revocable.is_empty() || !reserved.is_empty()).then(|| agent.available.scalars());
+        self.agents.is_offered(agent)
+    }
+
+    /// Notes whether an agent is worth an offer, when anything of it has changed.
+    pub(super) fn weigh(&mut self, agent: AgentId) {
+        let Resources { unreserved, revocable, reserved, .. } = &self.agents[agent].available;
+        let sum = (!revocable.is_empty() || !reserved.is_empty())
+            .then(|| self.agents[agent].available.scalars());
         let scalars = sum.as_ref().unwrap_or(unreserved);
         let least = &self.options.min_allocatable;
-        !scalars.is_empty() && (least.is_empty() || least.iter().any(|it| scalars.contains(it)))
+        let is_worth = !scalars.is_empty()
+            && (least.is_empty() || least.iter().any(|it| scalars.contains(it)));
+        self.agents.set_offered(agent, is_worth && self.agents.is_active(agent));
     }
 
     /// Whether quota leaves room for that much more in a role, if nothing is offered to anybody.

@@ -14,8 +14,8 @@
 //! has clients below it and was sorted before, and a client that is inactive when the last one below it is
 //! removed hides the siblings behind it. Here both behave as everywhere else.
 //!
-//! Cost: what is allocated, given back or listed moves the nodes above it among their siblings; clients that come or
-//! go, weights and totals sort the tree anew when it is next listed.
+//! Cost: what is allocated, given back or listed, and clients that come or go, move the nodes above among their
+//! siblings; weights and totals sort the tree anew when it is next listed.
 
 use super::quantity::{Kind, Quantities, float};
 use serde::{Deserialize, Serialize};
@@ -123,8 +123,7 @@ impl Sorter {
             self.clients.push(None);
             Client(u32::try_from(self.clients.len() - 1).expect("fewer than 2^32 clients"))
         });
-        let was = self.by_path.insert(path.to_owned(), client);
-        assert!(was.is_none(), "{path}: is a client already");
+        assert!(!self.by_path.contains_key(path), "{path}: is a client already");
         let leaf = Place::Leaf { client, is_active: false };
         let mut at = ROOT;
         let mut names = path.split('/').peekable();
@@ -136,11 +135,12 @@ impl Sorter {
                 self.nodes[below].count = self.nodes[at].count;
                 self.clients[of_leaf.0 as usize] = Some(below);
                 self.nodes[at].role = Place::Internal;
+                self.rerank(below);
+                self.rerank(at);
                 break;
             }
-            let is_it = |it: &&usize| self.nodes[**it].name == *name;
-            match self.nodes[at].children.iter().find(is_it) {
-                Some(child) => at = *child,
+            match self.child(at, name) {
+                Some(child) => at = child,
                 None => break,
             }
             names.next();
@@ -153,8 +153,27 @@ impl Sorter {
             at = self.put(at, name, place);
         }
         self.clients[client.0 as usize] = Some(at);
-        self.is_sorted = false;
+        self.by_path.insert(path.to_owned(), client);
         client
+    }
+
+    /// The child of that name. Most paths are new, and then no child need be looked at.
+    fn child(&self, at: usize, name: &str) -> Option<usize> {
+        let path = self.path_below(at, name);
+        let below = format!("{path}/");
+        let is_above = |(it, _): (&String, _)| it.starts_with(&below);
+        let is_there = name == VIRTUAL
+            || self.by_path.contains_key(&path)
+            || self.by_path.range(below.clone()..).next().is_some_and(is_above);
+        let is_it = |it: &&usize| self.nodes[**it].name == *name;
+        self.nodes[at].children.iter().find(is_it).filter(|_| is_there).copied()
+    }
+
+    fn path_below(&self, parent: usize, name: &str) -> String {
+        match parent {
+            ROOT => name.to_owned(),
+            _ => format!("{}/{name}", self.nodes[parent].path),
+        }
     }
 
     /// Removes a client with all it holds.
@@ -171,7 +190,8 @@ impl Sorter {
             self.nodes[parent].allocated.subtract(&held);
             match self.nodes[at].children[..] {
                 [] => {
-                    self.nodes[parent].children.retain(|it| *it != at);
+                    let place = self.place_of(at);
+                    self.nodes[parent].children.remove(place);
                     self.free_rows.push(at);
                 }
                 // The virtual leaf is not needed any more. The node keeps its own count.
@@ -182,12 +202,12 @@ impl Sorter {
                         self.clients[client.0 as usize] = Some(at);
                     }
                     self.free_rows.push(child);
+                    self.rerank(at);
                 }
-                _ => {}
+                _ => self.rerank(at),
             }
             at = parent;
         }
-        self.is_sorted = false;
     }
 
     /// Lists a client, or does not.
@@ -241,6 +261,20 @@ impl Sorter {
         }
     }
 
+    /// As if that had never been allocated, in so many times.
+    pub(super) fn forget(&mut self, client: Client, held: &Quantities, times: u64) {
+        let mut at = self.node(client);
+        loop {
+            self.nodes[at].allocated.subtract(held);
+            self.nodes[at].count -= times;
+            if at == ROOT {
+                return;
+            }
+            self.rerank(at);
+            at = self.nodes[at].parent;
+        }
+    }
+
     /// Puts a node in its place among its siblings, if they stand in order but for it.
     fn rerank(&mut self, at: usize) {
         if !self.is_sorted {
@@ -248,12 +282,23 @@ impl Sorter {
         }
         self.nodes[at].share = self.share(at);
         let parent = self.nodes[at].parent;
+        let from = self.place_of(at);
         let mut children = std::mem::take(&mut self.nodes[parent].children);
-        let from = children.iter().position(|it| *it == at).expect("a child of its parent");
-        children.remove(from);
-        let to = children.partition_point(|it| self.order_of(*it, at).is_lt());
-        children.insert(to, at);
+        let is_before = |it: &usize| self.order_of(*it, at).is_lt();
+        let to = children[..from].partition_point(is_before);
+        if to < from {
+            children[to..=from].rotate_right(1);
+        } else {
+            let to = from + children[from + 1..].partition_point(is_before);
+            children[from..=to].rotate_left(1);
+        }
         self.nodes[parent].children = children;
+    }
+
+    /// A node's place among its siblings.
+    fn place_of(&self, at: usize) -> usize {
+        let siblings = &self.nodes[self.nodes[at].parent].children;
+        siblings.iter().position(|it| *it == at).expect("a child of its parent")
     }
 
     /// Takes something from a client. That it had it once still counts.
@@ -322,20 +367,28 @@ impl Sorter {
     /// The active clients, the first to be served first.
     pub fn order(&mut self) -> Vec<Client> {
         self.sort();
-        let mut order = Vec::new();
-        self.list(ROOT, &mut order);
-        order
+        self.sorted().collect()
     }
 
-    fn list(&self, at: usize, order: &mut Vec<Client>) {
-        for child in &self.nodes[at].children {
-            match self.nodes[*child].role {
-                // Inactive ones come last.
-                Place::Leaf { is_active: false, .. } => return,
-                Place::Leaf { client, .. } => order.push(client),
-                Place::Internal => self.list(*child, order),
+    /// As [`Sorter::order`], one by one, of a tree that is [sorted](Sorter::sort).
+    pub(super) fn sorted(&self) -> impl Iterator<Item = Client> {
+        assert!(self.is_sorted, "listed before it was sorted");
+        let mut open = vec![self.nodes[ROOT].children.iter()];
+        std::iter::from_fn(move || {
+            while let Some(children) = open.last_mut() {
+                match children.next().map(|it| &self.nodes[*it]) {
+                    Some(Node { role: Place::Leaf { client, is_active: true }, .. }) => {
+                        return Some(*client);
+                    }
+                    Some(Node { role: Place::Internal, children, .. }) => {
+                        open.push(children.iter())
+                    }
+                    // Inactive ones come last.
+                    Some(_) | None => drop(open.pop()),
+                }
             }
-        }
+            None
+        })
     }
 
     /// How all nodes stand: each before those below it, siblings in order, inactive ones last.
@@ -364,7 +417,8 @@ impl Sorter {
         }
     }
 
-    fn sort(&mut self) {
+    /// Puts all siblings in order.
+    pub(super) fn sort(&mut self) {
         if self.is_sorted {
             return;
         }
@@ -413,10 +467,7 @@ impl Sorter {
     }
 
     fn put(&mut self, parent: usize, name: &str, role: Place) -> usize {
-        let path = match parent {
-            ROOT => name.to_owned(),
-            _ => format!("{}/{name}", self.nodes[parent].path),
-        };
+        let path = self.path_below(parent, name);
         let node = Node {
             name: name.to_owned(),
             weight: self.weights.get(&path).copied().unwrap_or(1.0),
@@ -438,7 +489,12 @@ impl Sorter {
                 self.nodes.len() - 1
             }
         };
-        self.nodes[parent].children.push(at);
+        let siblings = &self.nodes[parent].children;
+        let place = match self.is_sorted {
+            true => siblings.partition_point(|it| self.order_of(*it, at).is_lt()),
+            false => siblings.len(),
+        };
+        self.nodes[parent].children.insert(place, at);
         at
     }
 }
@@ -582,21 +638,26 @@ mod tests {
     }
 
     proptest! {
-        /// Moving nodes as they are allocated to gives the order of sorting everything.
+        /// Moving nodes as they change, come and go gives the order of sorting everything.
         #[test]
-        fn small_moves_sort_as_well(steps in prop::collection::vec((0..7usize, 0..4u32, 0..4u32), 1..60)) {
-            const PATHS: [&str; 7] = ["a", "b", "a/x", "a/y", "c/d/e", "c/d", "c/f"];
+        fn small_moves_sort_as_well(steps in prop::collection::vec((0..9usize, 0..6u32, 0..4u32), 1..90)) {
+            const PATHS: [&str; 9] = ["a", "b", "a/x", "a/y", "c/d/e", "c/d", "c/f", "ab", "c"];
             let mut it = sorter("");
-            for path in PATHS {
-                let client = it.add(path);
-                it.set_active(client, path != "a/y");
-            }
-            for (at, cpus, mem) in steps {
-                let client = it.find(PATHS[at]).unwrap();
-                it.allocated(client, &some(&format!("{cpus} {mem}")));
-                let moved = it.order();
+            it.order();
+            for (at, how, mem) in steps {
+                match (it.find(PATHS[at]), how) {
+                    (None, _) => drop(it.add(PATHS[at])),
+                    (Some(client), 0) => it.remove(client),
+                    (Some(client), 1) => it.set_active(client, mem == 0),
+                    (Some(client), 2) => it.unallocated(client, &it.held(client).clone()),
+                    (Some(client), _) => it.allocated(client, &some(&format!("{how} {mem}"))),
+                }
+                prop_assert!(it.is_sorted);
+                let moved = it.standings();
+                let listed = it.order();
                 it.is_sorted = false;
-                prop_assert_eq!(moved, it.order());
+                prop_assert_eq!(moved, it.standings());
+                prop_assert_eq!(listed, it.order());
             }
         }
     }

@@ -534,13 +534,13 @@ proptest! {
                 5 if is_known => world.allocator.remove_framework(framework),
                 6 if is_there => {
                     let total = resources(&format!("{} 99 +a 1 #1-9", which + 1));
-                    if let Some(it) = world.allocator.agents.get(&agent) && it.held.is_empty() {
+                    if let Some(it) = world.allocator.agents.get(agent) && it.held.is_empty() {
                         world.allocator.update_agent(agent, total);
                     }
                 }
                 7 | 8 => {
-                    let holds = |(agent, it): (&AgentId, &super::allocator::Agent)| {
-                        it.held.iter().next().map(|(key, held)| (key.0, key.1, *agent, held.clone()))
+                    let holds = |(agent, it): (AgentId, &super::agents::Agent)| {
+                        it.held.iter().next().map(|(key, held)| (key.0, key.1, agent, held.clone()))
                     };
                     let first = world.allocator.agents.iter().find_map(holds);
                     if let Some((framework, role, agent, held)) = first {
@@ -560,7 +560,7 @@ proptest! {
             prop_assert_eq!(offers, copy.run(|agents| same_chance.shuffle(agents), &mut ()));
 
             let mut held_by_all = Quantities::NONE;
-            for agent in world.allocator.agents.values() {
+            for (_, agent) in world.allocator.agents.iter() {
                 let mut sum = agent.available.clone();
                 for held in agent.held.values() {
                     sum.add(held);
@@ -570,8 +570,8 @@ proptest! {
             }
             prop_assert_eq!(world.allocator.role_sorter.all_allocated(), &held_by_all);
             let a = world.allocator.role("a");
-            let held: u64 = (world.allocator.agents.values())
-                .flat_map(|it| &it.held)
+            let held: u64 = (world.allocator.agents.iter())
+                .flat_map(|it| &it.1.held)
                 .filter(|it| it.0.1 == a)
                 .map(|it| it.1.unreserved.get(Kind::CPUS))
                 .sum();
