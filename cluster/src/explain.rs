@@ -5,12 +5,13 @@
 //! (`text`, `reason`) and machines alike; numbers are exact.
 
 use crate::demand::Resource;
+use crate::event::Action;
 use crate::ids::{NodeId, TaskId};
 use crate::journal::InputRef;
-use crate::manager::Manager;
+use crate::manager::{Core, Manager};
 use crate::nodes::{DeviceSet, Nodes};
 use crate::refusal::Objections;
-use crate::rules::Unfit;
+use crate::rules::{Rules, Unfit};
 use crate::scheduler::{Ask, Desk, Scheduler};
 use crate::snapshot::RestoreError;
 use crate::state::{Phase, State};
@@ -28,8 +29,29 @@ pub struct Question<'a> {
     pub now: Instant,
     /// The cluster at that moment.
     pub state: &'a State,
+    /// The tasks that would be shown before it, in queue order; only a scheduler that
+    /// [decides together](Scheduler::decides_together) minds them, for the others they are placed.
+    pub ahead: &'a [TaskId],
     /// The tasks that would be shown after it, in queue order, for schedulers that place several at once.
     pub behind: &'a [TaskId],
+}
+
+impl Question<'_> {
+    /// Lets a scheduler decide on all that waits, on a copy of the cluster: what it would do.
+    pub fn rehearse(&self, decide: impl FnOnce(&mut Desk<'_>)) -> Vec<Action> {
+        let mut core = Core::of(Rules::default(), self.state.clone());
+        core.now = self.now;
+        let in_order = self.ahead.iter().chain([&self.ask.id]).chain(self.behind);
+        for (id, turn) in in_order.zip(0..) {
+            let task = core.state.task_mut(*id).expect("who is asked about is there");
+            (task.sequence, task.parked) = (turn, None);
+            let (place, shape) = core.place_of(*id);
+            core.queue.push(place, shape, *id);
+        }
+        let mut actions = Vec::new();
+        decide(&mut Desk { core: &mut core, now: self.now, actions: &mut actions });
+        actions
+    }
 }
 
 /// What a scheduler says about one task.
@@ -419,8 +441,9 @@ impl Manager {
         if let Some(asleep) = asleep {
             behind.retain(|&it| core.place_of(it).0 < asleep);
         }
+        let ahead = core.queue.awake_ahead(place);
         let (ask, state) = (Ask { now, ..self.core.ask(task) }, &self.core.state);
-        let question = Question { ask, now, state, behind: &behind };
+        let question = Question { ask, now, state, ahead: &ahead, behind: &behind };
         let mut explanation = self.scheduler.explain(question);
         let notes = &mut explanation.notes;
         if self.core.rules.unfit == Unfit::WaitAtHead
@@ -430,7 +453,7 @@ impl Manager {
                 "an earlier task, which fits nowhere, waits at the head of the line".to_owned(),
             );
         }
-        match self.core.queue.awake_before(place) {
+        match ahead.len() {
             0 => {}
             1 => notes.push("1 other task comes before it".to_owned()),
             others => notes.push(format!("{others} other tasks come before it")),
@@ -462,7 +485,7 @@ impl Manager {
         Ok(copy.explain_nodes(now, task))
     }
 
-    /// Decides on the tasks that come before this one, and on no other.
+    /// Decides on the tasks that come before this one, and on no other; on none if all are decided together.
     fn decide_before(&mut self, now: Instant, task: TaskId) {
         let core = &mut self.core;
         let mut actions = Vec::new();
@@ -470,6 +493,9 @@ impl Manager {
         core.resume(now);
         core.tidy(now, &mut actions);
         if core.state.task(task).is_none_or(|it| it.phase != Phase::Pending) {
+            return;
+        }
+        if self.scheduler.decides_together() {
             return;
         }
         let (place, _) = core.place_of(task);

@@ -51,18 +51,7 @@ pub struct Manager {
 impl Manager {
     /// An empty cluster under these rules.
     pub fn new(rules: Rules, scheduler: Box<dyn Scheduler>) -> Self {
-        let core = Core {
-            rules,
-            state: State::new(rules.overcommit),
-            queue: Queue::default(),
-            keeper: Keeper::default(),
-            changes: Vec::new(),
-            fresh: Vec::new(),
-            wakes: BTreeSet::new(),
-            told: None,
-            sequence: 0,
-            now: Instant::ZERO,
-        };
+        let core = Core::of(rules, State::new(rules.overcommit));
         Self { core, scheduler, recorder: Recorder::new() }
     }
 
@@ -200,6 +189,22 @@ impl std::fmt::Debug for Manager {
 }
 
 impl Core {
+    /// With an empty queue.
+    pub(crate) fn of(rules: Rules, state: State) -> Self {
+        Self {
+            rules,
+            state,
+            queue: Queue::default(),
+            keeper: Keeper::default(),
+            changes: Vec::new(),
+            fresh: Vec::new(),
+            wakes: BTreeSet::new(),
+            told: None,
+            sequence: 0,
+            now: Instant::ZERO,
+        }
+    }
+
     pub(crate) fn begin(&mut self, now: Instant) {
         assert!(now >= self.now, "time goes back from {} to {now}", self.now);
         self.now = now;

@@ -202,19 +202,22 @@ impl Queue {
 
     /// Tasks behind this place that may fit, in order.
     pub(crate) fn awake_behind(&self, place: Place) -> Vec<TaskId> {
+        self.awake_within((Bound::Excluded(place), Bound::Unbounded))
+    }
+
+    /// Tasks before this place that may fit, in order.
+    pub(crate) fn awake_ahead(&self, place: Place) -> Vec<TaskId> {
+        self.awake_within((Bound::Unbounded, Bound::Excluded(place)))
+    }
+
+    fn awake_within(&self, places: (Bound<Place>, Bound<Place>)) -> Vec<TaskId> {
         let mut all = Vec::new();
         for line in self.lines.iter().filter(|it| !it.is_asleep && !it.is_held) {
-            let behind = line.waiting.range((Bound::Excluded(place), Bound::Unbounded));
-            all.extend(behind.map(|(&place, &task)| (place, task)));
+            let within = line.waiting.range(places);
+            all.extend(within.map(|(&place, &task)| (place, task)));
         }
         all.sort_unstable();
         all.into_iter().map(|it| it.1).collect()
-    }
-
-    /// How many tasks that may fit come before this place.
-    pub(crate) fn awake_before(&self, place: Place) -> usize {
-        let awake = self.lines.iter().filter(|it| !it.is_asleep && !it.is_held);
-        awake.map(|it| it.waiting.range(..place).count()).sum()
     }
 
     /// Puts a line to sleep until a node can take its shape.

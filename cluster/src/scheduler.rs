@@ -40,6 +40,12 @@ pub trait Scheduler: Send {
         Explanation::of_ledger(&question)
     }
 
+    /// Whether it decides on all that waits at once, so that what comes of a task cannot be told from those before it
+    /// alone.
+    fn decides_together(&self) -> bool {
+        false
+    }
+
     /// Whether it wants to be called at the end of every instant, even when no task could be placed.
     fn wants_every_instant(&self) -> bool {
         false

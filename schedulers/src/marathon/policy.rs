@@ -25,6 +25,7 @@ use crate::mesos::policy::{
 use crate::mesos::resources::Resources;
 use crate::policy::{Arguments, Plan, PolicyError};
 use cluster::chance::Chance;
+use cluster::explain::Rejection;
 use cluster::ids::{NodeId, TaskId};
 use cluster::nodes::{NO_ZONE, Nodes};
 use cluster::scheduler::Desk;
@@ -185,6 +186,27 @@ impl Marathon {
             let offered = || Offered { site: &sites[it.row()], resources: available(it) };
             is_offered(it) && offer::rejections(&app, &offered(), &rules).next().is_none()
         })
+    }
+
+    /// Why the first of these tasks is not launched from an offer, in Marathon's words.
+    pub(crate) fn rejected(
+        &self,
+        line: &Line,
+        site: &Site,
+        resources: Resources,
+        sites: &[Site],
+        state: &State,
+    ) -> Vec<Rejection> {
+        let app = self.app(line, sites, state);
+        let offered = Offered { site, resources };
+        let rules = self.rules(1);
+        let say = |it: offer::Rejection<'_>| match it {
+            offer::Rejection::Constraint { at, why } => {
+                Rejection::new(self.constraints[at].to_string(), why.to_string())
+            }
+            other => Rejection::new("offer", other.to_string()),
+        };
+        offer::rejections(&app, &offered, &rules).map(say).collect()
     }
 
     /// The app of these tasks.

@@ -18,6 +18,8 @@
 //!
 //! Cost: a run looks at every agent, twice. Between runs a decision costs one number a node.
 
+mod explain;
+
 use super::allocator::{
     AgentId, Allocator, FrameworkId, Joined, Offer, Options, RoleId, Subscribed, Subscription,
 };
@@ -35,6 +37,7 @@ use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
 use cluster::demand::Resource;
 use cluster::event::{Change, TaskKind};
+use cluster::explain::{Explanation, Question};
 use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, ShapeId, TaskId};
 use cluster::nodes::{NodeStatus, Nodes};
@@ -398,7 +401,7 @@ struct Books {
 }
 
 /// The scheduler. Its memory is the random stream and the books.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mesos {
     setup: Arc<Setup>,
     chance: Chance,
@@ -413,6 +416,8 @@ pub struct Mesos {
     sites: Vec<Site>,
     /// Whether runs without quota are short; else they are the allocator's, for tests.
     is_quick: bool,
+    /// Who was offered what, if somebody listens.
+    heard: Option<Vec<(AgentId, FrameworkId)>>,
 }
 
 /// What a framework has waiting that fits somewhere.
@@ -497,7 +502,24 @@ impl Mesos {
             offerable: IdMap::default(),
             sites: Vec::new(),
             is_quick: true,
+            heard: None,
         }
+    }
+
+    /// What comes before any run; says how many launches are left.
+    fn begin(&mut self, now: Instant, state: &State) -> u32 {
+        self.catch_up(state);
+        let mut tokens = u32::MAX;
+        if let Way::Marathon(it) = &self.setup.way {
+            let Books { launched, .. } = &mut self.books;
+            it.count_launches(launched, now, state);
+            tokens = it.tokens_left(launched.1.len());
+        }
+        self.books.revive(&self.setup, now, tokens > 0, state);
+        if !self.books.awaits_batch {
+            self.books.allocator.skip_batches(Instant(now.0.saturating_sub(1)));
+        }
+        tokens
     }
 
     /// Brings the books up to date with the nodes that have changed.
@@ -612,6 +634,9 @@ impl Mesos {
             allocator.run(order, &mut ())
         };
         offers.sort_by_key(|it: &Offer| (it.framework, ranks[it.agent.0 as usize]));
+        if let Some(heard) = &mut self.heard {
+            heard.extend(offers.iter().map(|it| (it.agent, it.framework)));
+        }
         offers
     }
 
@@ -641,6 +666,9 @@ impl Mesos {
             allocator.drop_ended_filters(now);
             allocator.run_whole(only, order)
         };
+        if let Some(heard) = &mut self.heard {
+            heard.extend(offers.iter().map(|it| (it.agent, it.framework)));
+        }
         for offers in offers.chunk_by(|a, b| a.framework == b.framework) {
             let Whole { framework, role, .. } = offers[0];
             let wants = wants.get_mut(&framework).expect("only who waits is listed");
@@ -704,17 +732,7 @@ impl Mesos {
 impl Scheduler for Mesos {
     fn decide(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now();
-        self.catch_up(desk.state());
-        let mut tokens = u32::MAX;
-        if let Way::Marathon(it) = &self.setup.way {
-            let Books { launched, .. } = &mut self.books;
-            it.count_launches(launched, now, desk.state());
-            tokens = it.tokens_left(launched.1.len());
-        }
-        self.books.revive(&self.setup, now, tokens > 0, desk.state());
-        if !self.books.awaits_batch {
-            self.books.allocator.skip_batches(Instant(now.0.saturating_sub(1)));
-        }
+        let tokens = self.begin(now, desk.state());
         if desk.head().is_none() {
             self.books.pass(now);
             return;
@@ -772,6 +790,14 @@ impl Scheduler for Mesos {
                 _ => {}
             }
         }
+    }
+
+    fn explain(&mut self, question: Question<'_>) -> Explanation {
+        self.explained(question)
+    }
+
+    fn decides_together(&self) -> bool {
+        true
     }
 
     fn memory(&self) -> Vec<u8> {

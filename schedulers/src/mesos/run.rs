@@ -14,6 +14,7 @@ use super::allocator::{AgentId, Allocator, Framework, FrameworkId, Offer, RoleId
 use super::explain::{Note, Recorder, RoleSkip, Skip, Stage};
 use super::quantity::Quantities;
 use super::resources::Resources;
+use cluster::units::Instant;
 use std::collections::BTreeMap;
 
 /// What counts for quota while a run goes on.
@@ -357,6 +358,18 @@ impl Allocator {
             of_agent.iter().any(|it| it.stops(&self.agents[agent].available))
         };
         filters.is_empty() || !is_stopped()
+    }
+
+    /// Until when a framework has declined all that is left on an agent.
+    pub(super) fn declined_until(
+        &self,
+        framework: FrameworkId,
+        role: RoleId,
+        agent: AgentId,
+    ) -> Option<Instant> {
+        let filters = self.frameworks[framework.0 as usize].filters.get(&(role, agent))?;
+        let available = &self.agents[agent].available;
+        filters.iter().filter(|it| it.stops(available)).map(|it| it.ends()).max()
     }
 
     /// Whether an agent has enough left to be offered at all.

@@ -164,10 +164,6 @@ proptest! {
     fn what_is_explained_is_what_is_decided(story in story()) {
         for policy in policies() {
             let policy: Policy = policy.parse().unwrap();
-            // A run of the allocator is not about one task.
-            if ["mesos-drf", "marathon"].contains(&policy.card().name) {
-                continue;
-            }
             check_story(&policy, &story, Rules::default())?;
         }
     }
