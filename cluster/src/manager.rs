@@ -336,10 +336,10 @@ impl Core {
     }
 
     pub(crate) fn enqueue(&mut self, now: Instant, id: TaskId) {
-        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: queued, but unknown"));
+        let order = self.rules.order;
+        let (task, shape) = self.state.task_and_shape_mut(id);
         task.queued = now;
-        let facts = task.facts(id);
-        let (place, shape) = self.place_of(id);
+        let (facts, shape, place) = (task.facts(id), task.shape, Place::of(order, task, shape));
         self.queue.push(place, shape, id);
         self.fresh.push(id);
         self.changes.push(Change::Queued { task: facts });
@@ -367,10 +367,9 @@ impl Core {
             let there = self.state.nodes().devices(node).len();
             (0..usize::from(shape.gpu_count).min(there)).collect()
         });
-        self.state.place(id, node, devices, now);
+        self.state.place(id, node, devices, now).adopted = true;
         self.state.start(id, now);
-        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: just placed"));
-        task.adopted = true;
+        let task = self.state.task(id).unwrap_or_else(|| panic!("{id}: just placed"));
         let facts = task.facts(id);
         self.changes.push(Change::Adopted { task: facts, node });
     }
@@ -554,8 +553,7 @@ impl Core {
             "{id}: the scheduler chose {node}, which cannot take it"
         );
         self.dequeue(id);
-        self.state.place(id, node, devices, now);
-        let task = self.state.task_mut(id).unwrap_or_else(|| panic!("{id}: just placed"));
+        let task = self.state.place(id, node, devices, now);
         task.parked = None;
         let (facts, attempt) = (task.facts(id), task.attempts);
         actions.push(Action::Start { task: id, node, attempt, devices });

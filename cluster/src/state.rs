@@ -442,6 +442,17 @@ impl State {
         self.tasks.get_mut(&task)
     }
 
+    /// A task and what it asks for.
+    ///
+    /// # Panics
+    ///
+    /// If the task is unknown.
+    pub(crate) fn task_and_shape_mut(&mut self, id: TaskId) -> (&mut Task, &Shape) {
+        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: unknown"));
+        let shape = &self.shapes[task.shape.row()];
+        (task, shape)
+    }
+
     /// Takes a pending task out for good.
     pub(crate) fn forget(&mut self, id: TaskId) -> Task {
         let task = self.tasks.remove(&id).unwrap_or_else(|| panic!("{id}: unknown"));
@@ -450,12 +461,18 @@ impl State {
         task
     }
 
-    /// Books a pending task on a node.
+    /// Books a pending task on a node, and shows it.
     ///
     /// # Panics
     ///
     /// If the task is unknown or already placed.
-    pub(crate) fn place(&mut self, id: TaskId, node: NodeId, devices: DeviceSet, now: Instant) {
+    pub(crate) fn place(
+        &mut self,
+        id: TaskId,
+        node: NodeId,
+        devices: DeviceSet,
+        now: Instant,
+    ) -> &mut Task {
         let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: placed, but unknown"));
         assert!(task.phase == Phase::Pending, "{id}: placed twice");
         self.on_node.resize_with(self.nodes.len(), Vec::new);
@@ -480,6 +497,7 @@ impl State {
         if let Some(counts) = &mut self.by_definition {
             counts[task.definition.row()].add(node, zone);
         }
+        task
     }
 
     /// Notes that a placed task runs. `false` if it did already.
