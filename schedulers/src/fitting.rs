@@ -1,15 +1,12 @@
 //! Which nodes take a shape, kept from task to task as bits.
 
-use cluster::event::Change;
-use cluster::ids::{NodeId, ShapeId};
+use cluster::ids::ShapeId;
 use cluster::nodes::Nodes;
 use cluster::shape::Shape;
+use cluster::touched::Mark;
 
 /// Words kept over all shapes.
 const WORDS_MAX: usize = 1 << 22;
-
-/// Changes remembered, at least.
-const CHANGES_KEPT: usize = 1 << 14;
 
 /// A set of nodes: bit `row % 64` of word `row / 64`.
 #[derive(Debug, Clone, Default)]
@@ -95,46 +92,22 @@ impl Rows {
     }
 }
 
-/// Which nodes take which shape.
+/// Which nodes take which shape. No memory: made anew after a restart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fitting {
     /// By shape.
     kept: Vec<Kept>,
     words: usize,
-    /// Rows that changed, in order.
-    changes: Vec<u32>,
-    /// How many changes there were before those.
-    forgotten: usize,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Kept {
     rows: Rows,
-    /// Changes up to then are in it, and [`Nodes::membership`] then; `None` if it was never made.
-    seen: Option<(usize, u64)>,
+    /// Changes up to then are in it; `None` if it was never made.
+    seen: Option<Mark>,
 }
 
 impl Fitting {
-    pub(crate) fn observe(&mut self, change: &Change) {
-        match *change {
-            Change::Placed { node, .. }
-            | Change::Adopted { node, .. }
-            | Change::Interrupted { node, .. }
-            | Change::Ended { node: Some(node), .. } => self.touch(node),
-            // Nodes that come, go or change are told by their membership.
-            _ => {}
-        }
-    }
-
-    /// What is on the node changed.
-    pub(crate) fn touch(&mut self, node: NodeId) {
-        if self.changes.len() >= 2 * CHANGES_KEPT {
-            self.changes.drain(..CHANGES_KEPT);
-            self.forgotten += CHANGES_KEPT;
-        }
-        self.changes.push(node.0);
-    }
-
     /// The nodes that take the shape now.
     pub(crate) fn rows(&mut self, id: ShapeId, shape: &Shape, nodes: &Nodes) -> &Rows {
         let width = nodes.len().div_ceil(64);
@@ -146,21 +119,17 @@ impl Fitting {
             self.kept.resize_with(id.row() + 1, Kept::default);
         }
         let kept = &mut self.kept[id.row()];
-        let known = kept.seen.filter(|it| it.1 == nodes.membership());
-        let since = known.and_then(|it| self.changes.get(it.0.checked_sub(self.forgotten)?..));
-        let fits = |row: usize| nodes.fits(shape, NodeId(row as u32));
-        match since {
-            Some(changed) if changed.len() <= nodes.len() / 4 => {
-                for &row in changed {
-                    kept.rows.set(row as usize, fits(row as usize));
-                }
+        let changed = kept.seen.and_then(|it| nodes.touched_since(it));
+        match changed.filter(|it| it.len() <= nodes.len() / 4) {
+            Some(changed) => {
+                changed.for_each(|node| kept.rows.set(node.row(), nodes.fits(shape, node)));
             }
-            _ => {
+            None => {
                 self.words += width - kept.rows.0.len().min(width);
                 kept.rows = Rows((0..width).map(|word| nodes.fitting(shape, word)).collect());
             }
         }
-        kept.seen = Some((self.forgotten + self.changes.len(), nodes.membership()));
+        kept.seen = Some(nodes.mark());
         &kept.rows
     }
 }

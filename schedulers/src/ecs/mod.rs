@@ -53,7 +53,7 @@ use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie};
 use cluster::demand::Resource;
-use cluster::event::{Change, TaskKind};
+use cluster::event::TaskKind;
 use cluster::ids::{AttributeId, NodeId, ZoneId};
 use cluster::nodes::{Nodes, ZONE};
 use cluster::scheduler::Ask;
@@ -283,21 +283,9 @@ impl<const N: usize> Rank for Ecs<N> {
     }
 
     fn recall(&mut self, (): ()) {
-        // What was observed was of another state.
+        // What was kept was of another state.
         self.fitting = Fitting::default();
         self.zones = Zones::default();
-    }
-
-    fn observe(&mut self, changes: &[Change], _state: &State) {
-        if self.is_simple {
-            changes.iter().for_each(|it| self.fitting.observe(it));
-        }
-    }
-
-    fn placed(&mut self, node: NodeId) {
-        if self.is_simple {
-            self.fitting.touch(node);
-        }
     }
 
     fn find(&mut self, ask: Ask<'_>, state: &State) -> Option<NodeId> {

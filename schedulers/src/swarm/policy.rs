@@ -355,7 +355,6 @@ impl Mirror {
     }
 
     fn follow(&mut self, change: &Change, state: &State) {
-        self.fitting.observe(change);
         match *change {
             Change::NodeReady { node } | Change::NodeUpdated { node } => self.offer(node, state),
             // One's own placements have their seats already.
@@ -399,7 +398,6 @@ impl Mirror {
         load.containers += 1;
         self.seats.insert(task, node.row());
         self.index.touch(node.row());
-        self.fitting.touch(node);
     }
 
     /// One of the nodes that are equally good, if the strategy takes any where the task fits.

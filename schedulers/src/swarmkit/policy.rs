@@ -131,7 +131,6 @@ impl Scheduler for SwarmKit {
                 if nodes.fits(ask.shape, node) {
                     let devices = best_fit_devices(ask, node, nodes);
                     desk.place(task, node, devices);
-                    mirror.fitting.touch(node);
                     mirror.seats.insert(task, Seat { row, spec: Arc::clone(&spec) });
                 } else {
                     mirror.remove(row, &spec);
@@ -381,7 +380,6 @@ impl Mirror {
     }
 
     fn follow(&mut self, change: &Change, state: &State) {
-        self.fitting.observe(change);
         match *change {
             Change::NodeReady { node } | Change::NodeUpdated { node } => self.offer(node, state),
             // One's own placements have their seats already.
