@@ -70,6 +70,48 @@ fn kubernetes_says_who_has_to_leave() {
 }
 
 #[test]
+fn mesos_says_whose_turn_it_is() {
+    insta::assert_snapshot!(place(SHOP, &["--policy", "mesos-drf"]), @r"
+    web-3 goes to n1 (mesos-drf, seed 1)
+    3 nodes are equally good: n1, n2, n3; decides: a draw by the seed
+
+     node
+     n1    chosen
+     n2    tied
+     n3    tied
+
+    3 nodes rejected:
+     rejected  by      because
+     n4        memory  1 GiB short: wants 2 GiB, 1 GiB free
+     n6        status  draining
+     n5        taint   batch:NoSchedule is not tolerated
+
+    Note: frameworks of role * with tasks that wait, the one furthest behind first: group-0000000000@* 2.7 % of memory.
+
+    Note: agents are looked at in random order, and the first offer with room is used.
+    ");
+}
+
+#[test]
+fn marathon_says_which_constraint_an_offer_fails() {
+    let policy = "marathon:constraint(@zone,UNIQUE)";
+    insta::assert_snapshot!(place(SHOP, &["--policy", policy]), @r#"
+    web-3 is not placed: it fits somewhere, but the policy takes no such node (marathon:constraint(@zone,UNIQUE), seed 1)
+
+    6 nodes rejected:
+     rejected  by            because
+     n1        @zone:UNIQUE  an instance has "a"
+     n2        @zone:UNIQUE  an instance has "a"
+     n3        @zone:UNIQUE  an instance has "b"
+     n4        memory        1 GiB short: wants 2 GiB, 1 GiB free
+     n6        status        draining
+     n5        taint         batch:NoSchedule is not tolerated
+
+    Note: frameworks of role * with tasks that wait, the one furthest behind first: all@* 18.8 % of cpus.
+    "#);
+}
+
+#[test]
 fn kubernetes_says_its_filters_and_plugins() {
     insta::assert_snapshot!(place(SHOP, &["--policy", "kubernetes"]), @r"
     web-3 goes to n2 (kubernetes, seed 1)
@@ -170,6 +212,11 @@ fn the_smallest_change_is_named_and_works() {
     );
     // A policy that spreads wants more left than on the other.
     why_not(&short, "worst-fit:memory", "b", "rejected", &["4609 MiB more free memory on b"]);
+    let wants = [
+        "0.5 GiB more free memory on b (tied)",
+        "0.5 GiB less memory asked for by the task (tied)",
+    ];
+    why_not(&short, "mesos-drf", "b", "rejected", &wants);
     let drained = small(
         &[&node("a", r#""memory_gib": 8"#), &node("b", r#""memory_gib": 6, "status": "draining""#)],
         "",
