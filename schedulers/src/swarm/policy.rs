@@ -198,12 +198,18 @@ impl Scheduler for Swarm {
                         desk.unfit(task);
                         continue;
                     }
+                    let is_alone = company.is_none() && soft.is_none();
                     if let Some(company) = company {
                         rows.retain(|row| company.allows(NodeId(*row as u32)).is_ok());
                     }
                     keep_best(*strategy, soft.as_ref(), &request, &mirror.loads, rows, &mut ());
                     match rows[..] {
-                        // The strategy takes none, or rules about other tasks allow none.
+                        // The strategy takes none, of all that ask for as much.
+                        [] if is_alone => {
+                            desk.hold_back_alike(task);
+                            continue;
+                        }
+                        // Or rules about other tasks allow none.
                         [] => {
                             desk.hold_back(task);
                             continue;
