@@ -390,8 +390,8 @@ impl Mirror {
         if row >= self.loads.len() {
             self.loads.resize(row + 1, Load { health: 100, ..Load::default() });
         }
-        let capacity = Resource::SCALARS.map(|it| state.nodes().capacity(it)[row]);
-        let (cpu, memory) = amounts(capacity);
+        let offered = Resource::SCALARS.map(|it| state.nodes().allocatable(it)[row]);
+        let (cpu, memory) = amounts(offered);
         let cores = with_overcommit(cpu / 1000, self.overcommit_percent);
         self.loads[row].total_cpus = cores * 1000 + cpu % 1000;
         self.loads[row].total_memory_bytes = with_overcommit(memory, self.overcommit_percent);
@@ -457,9 +457,13 @@ fn amounts([cpu, memory, _disk]: [u64; 3]) -> (i64, i64) {
 mod tests {
     use super::plain::Plain;
     use super::*;
-    use crate::check::check;
+    use crate::check::{World, check};
     use crate::policy::Policy;
     use crate::swarm::stories::{Checked, Forgetful, Step, Story, steps};
+    use cluster::demand::{Amounts, Demand};
+    use cluster::nodes::{self, NodeCapacity, NodeSpec};
+    use cluster::rules::Rules;
+    use cluster::units::MilliCpu;
     use proptest::{prop_assert_eq, proptest};
 
     fn compare(scheduler: &Swarm, state: &State) {
@@ -542,6 +546,23 @@ mod tests {
         assert_eq!(written("swarm-spread:overcommit=0.050").unwrap(), "swarm-spread");
         assert_eq!(written("swarm-spread:0.2").unwrap(), "swarm-spread:overcommit=0.2");
         assert!(written("swarm-spread:overcommit=-1").is_err());
+    }
+
+    #[test]
+    fn what_all_nodes_offer_more_counts_before_it() {
+        let overcommit = nodes::Overcommit([2000, 1000, 1000]);
+        let rules = Rules { overcommit, ..Rules::default() };
+        let cores = |it| Amounts { cpu: MilliCpu::from_cores(it), ..Amounts::default() };
+        for policy in ["swarm-spread", "swarm-binpack"] {
+            let policy: Policy = policy.parse().unwrap();
+            let mut world = World::new(rules, policy.build(1));
+            let capacity = NodeCapacity { amounts: cores(10), gpus: vec![] };
+            world.join(NodeSpec { name: "a".into(), capacity, ..NodeSpec::default() });
+            let mut submit =
+                |it| world.submit(Demand { amounts: cores(it), ..Demand::default() }, None);
+            assert_eq!(submit(15), Some(NodeId(0)), "{policy}: the node offers 20");
+            assert_eq!(submit(6), None, "{policy}");
+        }
     }
 
     #[test]
