@@ -1,9 +1,9 @@
 //! What is remembered per shape, so that a decision looks at the nodes that changed and not at all of them.
 //!
 //! Two kinds, both exact: one bit a node, for strategies that take the first that fits, and a tournament of keys for
-//! those that take the best. Either is made only for a shape that comes again while few nodes changed (bursts of
-//! identical tasks, and the few shapes of which most tasks are), and is brought up to date from
-//! [`Nodes::touched_since`] when it is asked. What they cost in memory is bounded.
+//! those that take the best. Bits are made when none of the next rows will do; a tournament only for a shape that comes
+//! again while few nodes changed (bursts of identical tasks, and the few shapes of which most tasks are). Either is brought
+//! up to date from [`Nodes::touched_since`] when it is asked. What they cost in memory is bounded.
 //!
 //! Sources: score caching and equivalence classes of A. Verma et al., "Large-scale cluster management at Google with
 //! Borg", EuroSys 2015, section 3.4; tournament trees as in D. E. Knuth, "The Art of Computer Programming", volume 3,
