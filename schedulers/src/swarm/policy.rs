@@ -459,7 +459,7 @@ mod tests {
     use super::*;
     use crate::check::{World, check};
     use crate::policy::Policy;
-    use crate::swarm::stories::{Checked, Forgetful, Step, Story, steps};
+    use crate::swarm::stories::{Checked, Forgetful, Story, steps, told};
     use cluster::demand::{Amounts, Demand};
     use cluster::nodes::{self, NodeCapacity, NodeSpec};
     use cluster::rules::Rules;
@@ -472,21 +472,6 @@ mod tests {
             assert_eq!(mirror.loads, anew.loads);
             assert_eq!(mirror.seats.len(), anew.seats.len());
         }
-    }
-
-    /// All that is remembered after every step.
-    fn told(
-        scheduler: impl Scheduler + 'static,
-        keeps_apart: bool,
-        steps: &[Step],
-    ) -> Vec<Vec<u8>> {
-        let mut story = Story::with_rules(Box::new(scheduler), keeps_apart);
-        (0..20).for_each(|it| story.join([4000 + it % 2 * 1000, 1 << 33, 1 << 33]));
-        let after = |it: &Step| {
-            story.step(*it);
-            story.snapshot()
-        };
-        steps.iter().map(after).collect()
     }
 
     proptest! {
@@ -516,9 +501,10 @@ mod tests {
             for anew in anew {
                 let fast = Forgetful { inner: anew(), anew, every, decisions: 0 };
                 let plain = Plain(anew());
+                let nodes = (0..20).map(|it| [4000 + it % 2 * 1000, 1 << 33, 1 << 33]);
                 prop_assert_eq!(
-                    told(fast, keeps_apart, &steps),
-                    told(plain, keeps_apart, &steps)
+                    told(fast, keeps_apart, nodes.clone(), &steps),
+                    told(plain, keeps_apart, nodes, &steps)
                 );
             }
         }

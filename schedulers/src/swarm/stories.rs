@@ -264,6 +264,22 @@ impl Story {
     }
 }
 
+/// All that is remembered after every step, on nodes that offer so much.
+pub(crate) fn told(
+    scheduler: impl Scheduler + 'static,
+    keeps_apart: bool,
+    nodes: impl Iterator<Item = [u64; 3]>,
+    steps: &[Step],
+) -> Vec<Vec<u8>> {
+    let mut story = Story::with_rules(Box::new(scheduler), keeps_apart);
+    nodes.for_each(|it| story.join(it));
+    let after = |it: &Step| {
+        story.step(*it);
+        story.snapshot()
+    };
+    steps.iter().map(after).collect()
+}
+
 fn capacity(amounts: [u64; 3]) -> NodeCapacity {
     NodeCapacity { amounts: Amounts::from_array(amounts), gpus: Vec::new() }
 }

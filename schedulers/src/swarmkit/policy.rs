@@ -668,7 +668,7 @@ fn resources([cpu, memory, disk]: [u64; 3]) -> Resources {
 mod tests {
     use super::plain::Plain;
     use super::*;
-    use crate::swarm::stories::{Checked, Forgetful, Step, Story, steps};
+    use crate::swarm::stories::{Checked, Forgetful, Story, steps, told};
     use cluster::event::{Report, StartFailure};
     use proptest::prelude::*;
 
@@ -708,17 +708,6 @@ mod tests {
         }
     }
 
-    /// All that is remembered after every step.
-    fn told(scheduler: Box<dyn Scheduler>, keeps_apart: bool, steps: &[Step]) -> Vec<Vec<u8>> {
-        let mut story = Story::with_rules(scheduler, keeps_apart);
-        (0..3).for_each(|it| story.join([4000 + it * 1000, 1 << 33, 1 << 33]));
-        let after = |it: &Step| {
-            story.step(*it);
-            story.snapshot()
-        };
-        steps.iter().map(after).collect()
-    }
-
     proptest! {
         #[test]
         fn columns_decide_as_passes_over_the_nodes(
@@ -729,9 +718,10 @@ mod tests {
             let anew = || SwarmKit::new(1);
             let fast = Forgetful { inner: anew(), anew, every, decisions: 0 };
             let plain = Plain(SwarmKit::new(1));
+            let nodes = (0..3).map(|it| [4000 + it * 1000, 1 << 33, 1 << 33]);
             prop_assert_eq!(
-                told(Box::new(fast), keeps_apart, &steps),
-                told(Box::new(plain), keeps_apart, &steps)
+                told(fast, keeps_apart, nodes.clone(), &steps),
+                told(plain, keeps_apart, nodes, &steps)
             );
         }
     }
