@@ -14,7 +14,7 @@ use crate::refusal::Objections;
 use crate::rules::{Rules, Unfit};
 use crate::scheduler::{Ask, Desk, Scheduler};
 use crate::snapshot::RestoreError;
-use crate::state::{Phase, State};
+use crate::state::{Phase, State, Until};
 use crate::units::Instant;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -44,7 +44,7 @@ impl Question<'_> {
         let in_order = self.ahead.iter().chain([&self.ask.id]).chain(self.behind);
         for (id, turn) in in_order.zip(0..) {
             let task = core.state.task_mut(*id).expect("who is asked about is there");
-            (task.sequence, task.parked) = (turn, None);
+            (task.sequence, task.parked) = (turn, Until::NONE);
             let (place, shape) = core.place_of(*id);
             core.queue.push(place, shape, *id);
         }
@@ -458,7 +458,7 @@ impl Manager {
             1 => notes.push("1 other task comes before it".to_owned()),
             others => notes.push(format!("{others} other tasks come before it")),
         }
-        if let Some(until) = ask.task.parked {
+        if let Some(until) = ask.task.parked.get() {
             notes.push(format!("it is kept out of line until {until}"));
         }
         Some(explanation)

@@ -61,6 +61,7 @@
 //! assert!(matches!(actions[..], [Action::Start { task: TaskId(7), node: NodeId(0), .. }]));
 //! ```
 
+pub mod alive_map;
 pub mod arrival;
 pub mod chance;
 pub mod company;

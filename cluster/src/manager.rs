@@ -17,7 +17,7 @@ use crate::queue::{Place, Queue};
 use crate::refusal::Refusal;
 use crate::rules::{Rules, Unfit};
 use crate::scheduler::{Ask, Desk, Scheduler, Then};
-use crate::state::{Phase, State};
+use crate::state::{Phase, State, Until};
 use crate::units::{Instant, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -356,7 +356,7 @@ impl Core {
         if self.queue.remove(place, shape) {
             return;
         }
-        let until = self.state.task(id).and_then(|it| it.parked);
+        let until = self.state.task(id).and_then(|it| it.parked.get());
         let was_parked = until.is_some_and(|until| self.queue.unpark(until, place, id));
         assert!(was_parked, "{id}: pending, but in no line");
     }
@@ -449,7 +449,7 @@ impl Core {
         while let Some(id) = self.queue.pop_parked(now) {
             let (place, shape) = self.place_of(id);
             if let Some(task) = self.state.task_mut(id) {
-                task.parked = None;
+                task.parked = Until::NONE;
             }
             self.queue.push(place, shape, id);
         }
@@ -463,7 +463,7 @@ impl Core {
             let Some(task) = self.state.task(id).filter(|it| it.phase == Phase::Pending) else {
                 continue;
             };
-            let (shape, is_parked) = (task.shape, task.parked.is_some());
+            let (shape, is_parked) = (task.shape, task.parked.get().is_some());
             let reason = if self.queue.is_asleep(shape) {
                 self.sleep_reason(shape)
             } else if is_parked {
@@ -532,7 +532,8 @@ impl Core {
     }
 
     pub(crate) fn passes_over(&self, id: TaskId) -> bool {
-        let waits = |it: &&crate::state::Task| it.phase == Phase::Pending && it.parked.is_none();
+        let waits =
+            |it: &&crate::state::Task| it.phase == Phase::Pending && it.parked.get().is_none();
         self.state.task(id).filter(waits).is_some_and(|it| {
             let knows = self.queue.is_asleep(it.shape)
                 || self.queue.known_unfit(it.shape, self.state.nodes()).is_some();
@@ -554,7 +555,7 @@ impl Core {
         );
         self.dequeue(id);
         let task = self.state.place(id, node, devices, now);
-        task.parked = None;
+        task.parked = Until::NONE;
         let (facts, attempt) = (task.facts(id), task.attempts);
         actions.push(Action::Start { task: id, node, attempt, devices });
         self.changes.push(Change::Placed { task: facts, node });
@@ -633,7 +634,7 @@ impl Core {
         let (place, shape) = self.place_of(id);
         self.dequeue(id);
         if let Some(task) = self.state.task_mut(id) {
-            task.parked = None;
+            task.parked = Until::NONE;
         }
         self.queue.set_aside(place, shape, id);
     }
@@ -651,7 +652,7 @@ impl Core {
     pub(crate) fn park_at(&mut self, place: Place, id: TaskId, until: Instant) {
         self.dequeue(id);
         if let Some(task) = self.state.task_mut(id) {
-            task.parked = Some(until);
+            task.parked = Some(until).into();
         }
         self.queue.park(until, place, id);
     }

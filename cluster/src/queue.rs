@@ -4,6 +4,11 @@
 //! grows wakes only shapes that fit the node where it grew. This is exact, because whether a task
 //! [fits](crate::nodes::Nodes::fits) depends on its shape and the node alone.
 
+mod heads;
+mod waiting;
+
+use self::heads::Heads;
+use self::waiting::Waiting;
 use crate::demand::Resource;
 use crate::event::HoldReason;
 use crate::ids::{NodeId, ShapeId, TaskId};
@@ -41,7 +46,7 @@ impl Place {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Line {
-    waiting: BTreeMap<Place, TaskId>,
+    waiting: Waiting,
     is_asleep: bool,
     unfit: Option<KnownUnfit>,
     /// Kept back for this round, so never at rest.
@@ -52,7 +57,7 @@ struct Line {
 impl Line {
     /// The first place, and whether it is asleep; none of a line that is held.
     fn head(&self) -> Option<(Place, bool)> {
-        let (&place, _) = self.waiting.first_key_value()?;
+        let (place, _) = self.waiting.first()?;
         (!self.is_held).then_some((place, self.is_asleep))
     }
 }
@@ -77,8 +82,8 @@ pub(crate) type Note = (ShapeId, bool, Option<KnownUnfit>);
 pub(crate) struct Queue {
     lines: Vec<Line>,
     /// First place of every line that is not empty or held, by whether it is asleep.
-    awake: BTreeSet<(Place, ShapeId)>,
-    asleep: BTreeSet<(Place, ShapeId)>,
+    awake: Heads,
+    asleep: Heads,
     /// Tasks that wait for a moment before they are tried again.
     parked: BTreeSet<(Instant, Place, TaskId)>,
     /// Tasks that the scheduler keeps back for this round.
@@ -96,20 +101,29 @@ impl Queue {
         &mut self.lines[shape.row()]
     }
 
+    fn heads(&mut self, is_asleep: bool) -> &mut Heads {
+        if is_asleep { &mut self.asleep } else { &mut self.awake }
+    }
+
     /// Changes a line and keeps the sets of heads right.
     fn change<T>(&mut self, shape: ShapeId, change: impl FnOnce(&mut Line) -> T) -> T {
         let line = self.line(shape);
         let old = line.head();
         let out = change(line);
         let new = line.head();
-        if old != new {
-            for (head, add) in [(old, false), (new, true)] {
-                let Some((place, is_asleep)) = head else { continue };
-                let set = if is_asleep { &mut self.asleep } else { &mut self.awake };
-                if add {
-                    set.insert((place, shape));
-                } else {
-                    set.remove(&(place, shape));
+        if old == new {
+            return out;
+        }
+        match (old, new) {
+            (Some((old, was_asleep)), Some((new, is_asleep))) if was_asleep == is_asleep => {
+                self.heads(is_asleep).replace((old, shape), (new, shape));
+            }
+            (old, new) => {
+                if let Some((place, was_asleep)) = old {
+                    self.heads(was_asleep).remove((place, shape));
+                }
+                if let Some((place, is_asleep)) = new {
+                    self.heads(is_asleep).insert((place, shape));
                 }
             }
         }
@@ -123,7 +137,7 @@ impl Queue {
     /// Takes a task out of its line, or from aside.
     pub(crate) fn remove(&mut self, place: Place, shape: ShapeId) -> bool {
         self.change(shape, |line| {
-            let was_there = line.waiting.remove(&place).is_some();
+            let was_there = line.waiting.remove(place);
             if line.waiting.is_empty() {
                 line.is_asleep = false;
             }
@@ -133,8 +147,9 @@ impl Queue {
 
     /// The first task of those that may fit.
     pub(crate) fn head(&self) -> Option<(Place, ShapeId, TaskId)> {
-        let &(place, shape) = self.awake.first()?;
-        Some((place, shape, self.lines[shape.row()].waiting[&place]))
+        let (_, shape) = self.awake.first()?;
+        let (place, task) = self.lines[shape.row()].waiting.first()?;
+        Some((place, shape, task))
     }
 
     /// The first place of those known not to fit.
@@ -151,7 +166,7 @@ impl Queue {
     pub(crate) fn in_order(&self) -> Vec<TaskId> {
         let mut all: Vec<(Place, TaskId)> = Vec::new();
         for line in &self.lines {
-            all.extend(line.waiting.iter().map(|(&place, &task)| (place, task)));
+            all.extend(line.waiting.range(..));
         }
         all.extend(self.aside.iter().map(|(&place, &(_, task))| (place, task)));
         all.sort_unstable();
@@ -180,7 +195,7 @@ impl Queue {
 
     /// Whether a task waits in its line.
     pub(crate) fn has(&self, place: Place, shape: ShapeId) -> bool {
-        self.lines.get(shape.row()).is_some_and(|it| it.waiting.contains_key(&place))
+        self.lines.get(shape.row()).is_some_and(|it| it.waiting.contains(place))
     }
 
     /// Whether the shape's line sleeps.
@@ -193,7 +208,7 @@ impl Queue {
         let mut all = Vec::new();
         for shape in 0..self.lines.len() {
             let shape = ShapeId(u32::try_from(shape).expect("fewer than 2^32 shapes"));
-            let behind = self.change(shape, |line| line.waiting.split_off(&from));
+            let behind = self.change(shape, |line| line.waiting.split_off(from));
             all.extend(behind.into_iter().map(|(place, task)| (place, shape, task)));
         }
         all.sort_unstable();
@@ -213,8 +228,7 @@ impl Queue {
     fn awake_within(&self, places: (Bound<Place>, Bound<Place>)) -> Vec<TaskId> {
         let mut all = Vec::new();
         for line in self.lines.iter().filter(|it| !it.is_asleep && !it.is_held) {
-            let within = line.waiting.range(places);
-            all.extend(within.map(|(&place, &task)| (place, task)));
+            all.extend(line.waiting.range(places));
         }
         all.sort_unstable();
         all.into_iter().map(|it| it.1).collect()
@@ -298,6 +312,9 @@ impl Queue {
 
     /// Puts everything that was set aside back in line, and lets lines go that were held.
     pub(crate) fn restore_aside(&mut self) {
+        if self.held.is_empty() && self.aside.is_empty() {
+            return;
+        }
         for shape in std::mem::take(&mut self.held) {
             self.change(shape, |line| line.is_held = false);
         }

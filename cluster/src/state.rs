@@ -1,6 +1,7 @@
 //! The state of the cluster: nodes, definitions, shapes, tasks and groups. Schedulers and observers
 //! read it; only the manager writes it.
 
+use crate::alive_map::AliveMap;
 use crate::constraint::{Bound, Budget, Side, Strength, all_hold};
 use crate::demand::{Demand, Port, TaskDefinition};
 use crate::event::{Facts, OnLoss, Submission, TaskKind};
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 
 /// A task that waits or is placed. Ended tasks are forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(align(64))]
 pub struct Task {
     /// What it consists of.
     pub definition: DefinitionId,
@@ -39,13 +41,38 @@ pub struct Task {
     /// Failures in a row, for back-off.
     pub(crate) failures: u32,
     /// Until when it is kept out of line, if it is parked.
-    pub(crate) parked: Option<Instant>,
+    pub(crate) parked: Until,
     /// Submission number; the last word in every queue order.
     pub sequence: u64,
     /// Whether it was found rather than placed.
     pub adopted: bool,
     /// Where it stands.
     pub phase: Phase,
+}
+
+/// A moment or none, in eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Instant>", into = "Option<Instant>")]
+pub(crate) struct Until(u64);
+
+impl Until {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    pub(crate) fn get(self) -> Option<Instant> {
+        (self != Self::NONE).then_some(Instant(self.0))
+    }
+}
+
+impl From<Option<Instant>> for Until {
+    fn from(until: Option<Instant>) -> Self {
+        until.map_or(Self::NONE, |it| Self(it.0))
+    }
+}
+
+impl From<Until> for Option<Instant> {
+    fn from(until: Until) -> Self {
+        until.get()
+    }
 }
 
 /// Where a task stands.
@@ -173,9 +200,9 @@ pub struct State {
     keeping_apart: Vec<DefinitionId>,
     /// By name.
     pub(crate) budgets: BTreeMap<String, Budget>,
-    tasks: IdMap<TaskId, Task>,
+    tasks: AliveMap<TaskId, Task>,
     on_node: Vec<Vec<TaskId>>,
-    groups: IdMap<GroupId, Group>,
+    groups: AliveMap<GroupId, Group>,
     pending: u64,
     pub(crate) services: BTreeMap<GroupId, Service>,
 }
@@ -192,7 +219,7 @@ impl State {
 
     /// The task, if it waits or is placed.
     pub fn task(&self, task: TaskId) -> Option<&Task> {
-        self.tasks.get(&task)
+        self.tasks.get(task)
     }
 
     /// Number of tasks that wait or are placed.
@@ -212,7 +239,7 @@ impl State {
 
     /// The group's counts; `None` while none of its tasks is placed.
     pub fn group(&self, group: GroupId) -> Option<&Group> {
-        self.groups.get(&group)
+        self.groups.get(group)
     }
 
     /// All services, in id order.
@@ -302,7 +329,7 @@ impl State {
     fn count_by_definition(&mut self) {
         let mut counts = vec![Group::default(); self.definitions.len()];
         for (row, tasks) in self.on_node.iter().enumerate() {
-            for task in tasks.iter().filter_map(|it| self.tasks.get(it)) {
+            for task in tasks.iter().filter_map(|it| self.tasks.get(*it)) {
                 counts[task.definition.row()].add(NodeId(row as u32), self.nodes.zones()[row]);
             }
         }
@@ -378,7 +405,7 @@ impl State {
     }
 
     pub(crate) fn turn(&mut self, id: TaskId, is_healthy: bool) {
-        if let Some(Phase::Placed(placement)) = self.tasks.get_mut(&id).map(|it| &mut it.phase) {
+        if let Some(Phase::Placed(placement)) = self.tasks.get_mut(id).map(|it| &mut it.phase) {
             placement.is_healthy = Some(is_healthy);
         }
     }
@@ -429,17 +456,18 @@ impl State {
             queued: now,
             attempts: 0,
             failures: 0,
-            parked: None,
+            parked: Until::NONE,
             sequence,
             adopted: false,
             phase: Phase::Pending,
         };
-        assert!(self.tasks.insert(id, task).is_none(), "{id}: submitted twice");
+        assert!(!self.tasks.contains(id), "{id}: submitted twice");
+        self.tasks.insert(id, task);
         self.pending += 1;
     }
 
     pub(crate) fn task_mut(&mut self, task: TaskId) -> Option<&mut Task> {
-        self.tasks.get_mut(&task)
+        self.tasks.get_mut(task)
     }
 
     /// A task and what it asks for.
@@ -448,14 +476,14 @@ impl State {
     ///
     /// If the task is unknown.
     pub(crate) fn task_and_shape_mut(&mut self, id: TaskId) -> (&mut Task, &Shape) {
-        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: unknown"));
+        let task = self.tasks.get_mut(id).unwrap_or_else(|| panic!("{id}: unknown"));
         let shape = &self.shapes[task.shape.row()];
         (task, shape)
     }
 
     /// Takes a pending task out for good.
     pub(crate) fn forget(&mut self, id: TaskId) -> Task {
-        let task = self.tasks.remove(&id).unwrap_or_else(|| panic!("{id}: unknown"));
+        let task = self.tasks.remove(id).unwrap_or_else(|| panic!("{id}: unknown"));
         assert!(task.phase == Phase::Pending, "{id}: forgotten while placed");
         self.pending -= 1;
         task
@@ -473,7 +501,7 @@ impl State {
         devices: DeviceSet,
         now: Instant,
     ) -> &mut Task {
-        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: placed, but unknown"));
+        let task = self.tasks.get_mut(id).unwrap_or_else(|| panic!("{id}: placed, but unknown"));
         assert!(task.phase == Phase::Pending, "{id}: placed twice");
         self.on_node.resize_with(self.nodes.len(), Vec::new);
         let list = &mut self.on_node[node.row()];
@@ -502,7 +530,7 @@ impl State {
 
     /// Notes that a placed task runs. `false` if it did already.
     pub(crate) fn start(&mut self, id: TaskId, now: Instant) -> bool {
-        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: starts, but unknown"));
+        let task = self.tasks.get_mut(id).unwrap_or_else(|| panic!("{id}: starts, but unknown"));
         let Phase::Placed(placement) = &mut task.phase else {
             panic!("{id}: starts, but is not placed");
         };
@@ -521,7 +549,7 @@ impl State {
     ///
     /// If the task is unknown or not placed.
     pub(crate) fn release(&mut self, id: TaskId) -> Placement {
-        let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("{id}: released, but unknown"));
+        let task = self.tasks.get_mut(id).unwrap_or_else(|| panic!("{id}: released, but unknown"));
         let Phase::Placed(placement) = task.phase else {
             panic!("{id}: released, but not placed");
         };
@@ -537,7 +565,7 @@ impl State {
         let list = &mut self.on_node[node.row()];
         assert_eq!(list.swap_remove(slot as usize), id, "{node}: its list of tasks is out of step");
         if let Some(&moved) = list.get(slot as usize) {
-            match self.tasks.get_mut(&moved).map(|it| &mut it.phase) {
+            match self.tasks.get_mut(moved).map(|it| &mut it.phase) {
                 Some(Phase::Placed(it)) => it.slot = slot,
                 _ => panic!("{moved}: on the list of {node}, but not placed"),
             }
@@ -547,10 +575,10 @@ impl State {
             counts[definition.row()].remove(node, zone);
         }
         if let Some(group) = group {
-            let counts = self.groups.get_mut(&group).unwrap_or_else(|| panic!("{group}: unknown"));
+            let counts = self.groups.get_mut(group).unwrap_or_else(|| panic!("{group}: unknown"));
             counts.remove(node, zone);
             if counts.placed == 0 {
-                self.groups.remove(&group);
+                self.groups.remove(group);
             }
         }
         placement
