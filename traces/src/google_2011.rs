@@ -38,7 +38,11 @@ use cluster::event::{NodeEvent, TaskKind};
 use cluster::id_map::IdMap;
 use cluster::nodes::{NodeCapacity, NodeSpec};
 use cluster::units::{Bytes, Instant, MilliCpu, Span};
+use rows::{EVENTS, EVICT, LOST, SCHEDULE, SUBMIT};
+pub use rows::{Part, TaskEvent};
 use std::path::PathBuf;
+
+mod rows;
 
 /// The largest machine's cpu, and its memory, in our units.
 pub const WHOLE: u64 = 1_000_000;
@@ -295,12 +299,13 @@ fn read_time(line: &Line<'_>, cell: Cell<'_>, last: &mut u64) -> Result<Instant,
 
 /// A task between its rows.
 struct Life {
-    row: usize,
     phase: Phase,
     /// Sum of the runs that have ended.
     worked: Span,
     /// Whether a request was stated.
     is_stated: bool,
+    /// What the last end was, as its event code.
+    ended_by: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -309,68 +314,6 @@ enum Phase {
     Runs { since: Instant },
     Ended,
     WithdrawnAt(Instant),
-}
-
-/// The name of each event, by its code.
-const EVENTS: [&str; 9] = [
-    "SUBMIT",
-    "SCHEDULE",
-    "EVICT",
-    "FAIL",
-    "FINISH",
-    "KILL",
-    "LOST",
-    "UPDATE_PENDING",
-    "UPDATE_RUNNING",
-];
-
-/// A row's columns that are used.
-struct TaskEvent<'a> {
-    at: Instant,
-    job: u64,
-    index: u32,
-    machine: &'a str,
-    code: usize,
-    priority: i32,
-    request: Option<Amounts>,
-    apart: bool,
-}
-
-impl<'a> TaskEvent<'a> {
-    fn read(line: &Line<'a>, cells: &[Cell<'a>], last: &mut u64) -> Result<Self, TraceError> {
-        if cells.len() != TASK_COLUMNS {
-            return Err(line.columns("google-2011 task_events", cells.len(), TASK_COLUMNS));
-        }
-        let code: usize = line.small(cells[5], "event type", "an event from 0 to 8")?;
-        if code >= EVENTS.len() {
-            return Err(line.bad(cells[5], "event type", "an event from 0 to 8"));
-        }
-        let request = match (cells[9].text, cells[10].text) {
-            ("", "") => None,
-            (cpu, memory) => Some(Amounts {
-                cpu: MilliCpu(if cpu.is_empty() {
-                    0
-                } else {
-                    share(line, cells[9], "CPU request")?
-                }),
-                memory: Bytes(match memory {
-                    "" => 0,
-                    _ => share(line, cells[10], "memory request")?,
-                }),
-                disk: Bytes(0),
-            }),
-        };
-        Ok(Self {
-            at: read_time(line, cells[0], last)?,
-            job: line.whole(cells[2], "job ID")?,
-            index: line.small(cells[3], "task index", "a whole number below 2^32")?,
-            machine: cells[4].text,
-            code,
-            priority: line.small::<u8>(cells[8], "priority", "a priority from 0 to 255")?.into(),
-            request,
-            apart: cells[12].text == "1",
-        })
-    }
 }
 
 /// What is counted over the rows.
@@ -390,40 +333,35 @@ struct Tally {
     changed: u64,
 }
 
+/// Tasks in the making: the life of each stands in the row of its task in the draft.
+#[derive(Default)]
 struct Tasks {
     lives: Vec<Life>,
-    by_key: IdMap<(u64, u32), usize>,
+    by_key: IdMap<(u64, u32), u32>,
     tally: Tally,
-    /// What the last end of each task was, by its event code.
-    ended_by: Vec<usize>,
+    /// Definitions by cpu and memory.
+    definitions: IdMap<(u64, u64), u32>,
+    groups: IdMap<u64, u32>,
 }
 
 impl Tasks {
     fn read(parts: &[PathBuf], machines: &Machines, draft: &mut Draft) -> Result<(), TraceError> {
-        let mut tasks = Self {
-            lives: Vec::new(),
-            by_key: IdMap::default(),
-            tally: Tally::default(),
-            ended_by: Vec::new(),
-        };
-        let (mut last, mut horizon) = (0, Instant::ZERO);
+        let mut tasks = Self::default();
+        let mut horizon = Instant::ZERO;
+        let mut part = Part::default();
         for path in parts {
-            let mut lines = Lines::open(path)?;
             draft.files.push(path.display().to_string());
-            while let Some(line) = lines.next_filled()? {
-                let mut cells = Vec::with_capacity(TASK_COLUMNS);
-                line.split_commas(&mut cells);
-                let event = TaskEvent::read(&line, &cells, &mut last)?;
+            part.read(path, &mut |path, row| {
                 tasks.tally.rows += 1;
-                draft.card.rows_read += 1;
-                if event.at.0 >= AFTER {
+                if row.at.0 >= AFTER {
                     tasks.tally.after += 1;
                 } else {
-                    horizon = event.at;
-                    tasks.apply(&event, &line, draft);
+                    horizon = row.at;
+                    tasks.apply(row, path, draft);
                 }
-            }
+            })?;
         }
+        draft.card.rows_read += tasks.tally.rows;
         draft.horizon = Some(horizon);
         tasks.close(draft);
         tasks.tally(draft);
@@ -431,35 +369,32 @@ impl Tasks {
         Ok(())
     }
 
-    fn apply(&mut self, event: &TaskEvent<'_>, line: &Line<'_>, draft: &mut Draft) {
+    fn apply(&mut self, event: &TaskEvent<'_>, path: &str, draft: &mut Draft) {
         let tally = &mut self.tally;
-        tally.events[event.code] += 1;
-        tally.at_zero[event.code] += u64::from(event.at == Instant::ZERO);
-        let name = EVENTS[event.code];
-        if name == "SUBMIT" {
+        let code = usize::from(event.code);
+        tally.events[code] += 1;
+        tally.at_zero[code] += u64::from(event.at == Instant::ZERO);
+        if event.code == SUBMIT {
             tally.blank += u64::from(event.request.is_none());
-            tally.zero_cpu += u64::from(event.request.is_some_and(|it| it.cpu.0 == 0));
+            tally.zero_cpu += u64::from(event.request.is_some_and(|it| it[0] == 0));
             tally.apart += u64::from(event.apart);
         }
-        let key = (event.job, event.index);
-        let known = self.by_key.get(&key).copied();
-        let id = match (known, name) {
-            (Some(id), _) => id,
-            (None, "SUBMIT" | "SCHEDULE") => {
-                tally.unsubmitted += u64::from(name == "SCHEDULE");
-                self.add(event, line, draft)
+        let known = self.by_key.get(&(event.job, event.index)).copied();
+        let id = match (known, event.code) {
+            (Some(id), _) => id as usize,
+            (None, SUBMIT | SCHEDULE) => {
+                tally.unsubmitted += u64::from(event.code == SCHEDULE);
+                self.add(event, draft)
             }
             (None, _) => {
                 tally.strangers += 1;
-                draft.card.refusals.add(line.path, line.number, "event of a task never submitted");
+                draft.card.refusals.add(path, event.line, "event of a task never submitted");
                 return;
             }
         };
-        let life = &mut self.lives[id];
         if let Some(request) = event.request {
-            let demand = Demand { amounts: request, ..Demand::default() };
-            let stated = draft.definition(demand);
-            let row = &mut draft.tasks[life.row];
+            let stated = self.definition(request, draft);
+            let (life, row) = (&mut self.lives[id], &mut draft.tasks[id]);
             // What a resident holds is what it was placed with, not what it first asked for.
             if !life.is_stated || event.at == Instant::ZERO {
                 let moved = life.is_stated && row.definition != stated;
@@ -470,19 +405,20 @@ impl Tasks {
                 self.tally.changed += u64::from(row.definition != stated);
             }
         }
-        match (name, life.phase) {
-            ("SUBMIT", Phase::Ended | Phase::WithdrawnAt(_)) => {
-                self.tally.resubmits[self.ended_by[id]] += 1;
+        let life = &mut self.lives[id];
+        match (event.code, life.phase) {
+            (SUBMIT, Phase::Ended | Phase::WithdrawnAt(_)) => {
+                self.tally.resubmits[usize::from(life.ended_by)] += 1;
                 life.phase = Phase::Waits;
             }
-            ("SCHEDULE", Phase::Runs { .. }) => {}
-            ("SCHEDULE", _) => {
+            (SCHEDULE, Phase::Runs { .. }) => {}
+            (SCHEDULE, _) => {
                 life.phase = Phase::Runs { since: event.at };
                 if event.at == Instant::ZERO {
-                    draft.tasks[life.row].resident = Some(draft.residents.intern(event.machine));
+                    draft.tasks[id].resident = Some(draft.residents.intern(event.machine));
                 }
             }
-            ("EVICT" | "FAIL" | "FINISH" | "KILL" | "LOST", phase) => {
+            (EVICT..=LOST, phase) => {
                 match phase {
                     Phase::Runs { since } => {
                         life.worked += event.at.since(since);
@@ -491,40 +427,46 @@ impl Tasks {
                     Phase::Waits => life.phase = Phase::WithdrawnAt(event.at),
                     Phase::Ended | Phase::WithdrawnAt(_) => return,
                 }
-                self.ended_by[id] = event.code;
+                life.ended_by = event.code;
             }
             _ => {}
         }
     }
 
-    fn add(&mut self, event: &TaskEvent<'_>, line: &Line<'_>, draft: &mut Draft) -> usize {
-        let definition = draft
-            .definition(Demand { amounts: event.request.unwrap_or_default(), ..Demand::default() });
+    fn definition(&mut self, [cpu, memory]: [u64; 2], draft: &mut Draft) -> u32 {
+        *self.definitions.get_or_insert_with((cpu, memory), || {
+            let amounts = Amounts { cpu: MilliCpu(cpu), memory: Bytes(memory), disk: Bytes(0) };
+            draft.definition(Demand { amounts, ..Demand::default() })
+        })
+    }
+
+    fn add(&mut self, event: &TaskEvent<'_>, draft: &mut Draft) -> usize {
+        let definition = self.definition(event.request.unwrap_or_default(), draft);
         let name = draft.names.push(format_args!("{}/{}", event.job, event.index));
-        let mut row = draft.row(event.at, definition, name, line.number);
-        row.group = Some(draft.groups.intern(&event.job.to_string()));
-        row.priority = event.priority;
-        if event.priority >= PRODUCTION {
+        let mut row = draft.row(event.at, definition, name, event.line);
+        let group = || draft.groups.intern(&event.job.to_string());
+        row.group = Some(*self.groups.get_or_insert_with(event.job, group));
+        row.priority = event.priority.into();
+        if row.priority >= PRODUCTION {
             row.kind = TaskKind::Service;
         }
         let id = self.lives.len();
         self.lives.push(Life {
-            row: draft.tasks.len(),
             phase: Phase::Waits,
             worked: Span::ZERO,
             is_stated: event.request.is_some(),
+            ended_by: 0,
         });
-        self.ended_by.push(0);
         draft.tasks.push(row);
-        self.by_key.insert((event.job, event.index), id);
+        self.by_key
+            .insert((event.job, event.index), u32::try_from(id).expect("fewer than 2^32 tasks"));
         id
     }
 
     /// Turns what is known of each task into lifetime and withdrawal.
     fn close(&mut self, draft: &mut Draft) {
         let (mut running, mut waiting, mut withdrawn, mut unstated) = (0, 0, 0, 0);
-        for life in &self.lives {
-            let row = &mut draft.tasks[life.row];
+        for (life, row) in self.lives.iter().zip(&mut draft.tasks) {
             match life.phase {
                 Phase::Ended => row.lifetime = Some(life.worked),
                 Phase::Runs { .. } => running += 1,

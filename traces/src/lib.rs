@@ -19,6 +19,7 @@
 //! ```
 
 pub mod bayplan;
+mod blocks;
 pub mod card;
 pub mod cluster_source;
 mod decimal;

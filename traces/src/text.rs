@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// A line longer than this is no line of a trace.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// A file, line by line.
 pub(crate) struct Lines {
@@ -78,34 +78,7 @@ impl Lines {
             self.reader = Box::new(io::empty());
             is_cut = false;
         }
-        let mut bytes = &self.buffer[..];
-        bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        if self.line == 1 {
-            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) if !is_cut && !text.contains('\0') => {
-                Ok(Some(Line { path: &self.path, number: self.line, text }))
-            }
-            broken => {
-                let column = match broken {
-                    Ok(text) => text.find('\0').unwrap_or(0),
-                    Err(error) => error.valid_up_to(),
-                };
-                let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
-                let text: String =
-                    shown.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
-                let place = Place {
-                    path: self.path.clone(),
-                    line: self.line,
-                    column: column.min(text.len()) + 1,
-                    length: 1,
-                    text,
-                };
-                Err(TraceError::NotText { place: Box::new(place) })
-            }
-        }
+        Line::of(&self.path, self.line, &self.buffer, is_cut).map(Some)
     }
 
     /// The next line that is not blank.
@@ -123,15 +96,18 @@ impl Lines {
 
     /// The line that was read last.
     fn again(&self) -> Line<'_> {
-        let bytes = &self.buffer[..];
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let bytes = match self.line {
-            1 => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
-            _ => bytes,
-        };
-        let text = std::str::from_utf8(bytes).expect("checked when it was read");
-        Line { path: &self.path, number: self.line, text }
+        let text = std::str::from_utf8(bare(self.line, &self.buffer));
+        Line { path: &self.path, number: self.line, text: text.expect("checked when it was read") }
+    }
+}
+
+/// A line's bytes without its end, and the first line's without a byte order mark.
+fn bare(number: u64, bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    match number {
+        1 => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
+        _ => bytes,
     }
 }
 
@@ -184,6 +160,36 @@ pub(crate) struct Cell<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// A line from its bytes; its end and a byte order mark are taken off.
+    pub(crate) fn of(
+        path: &'a str,
+        number: u64,
+        bytes: &'a [u8],
+        is_cut: bool,
+    ) -> Result<Self, TraceError> {
+        let bytes = bare(number, bytes);
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !is_cut && !text.contains('\0') => Ok(Self { path, number, text }),
+            broken => {
+                let column = match broken {
+                    Ok(text) => text.find('\0').unwrap_or(0),
+                    Err(error) => error.valid_up_to(),
+                };
+                let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+                let text: String =
+                    shown.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
+                let place = Place {
+                    path: path.into(),
+                    line: number,
+                    column: column.min(text.len()) + 1,
+                    length: 1,
+                    text,
+                };
+                Err(TraceError::NotText { place: Box::new(place) })
+            }
+        }
+    }
+
     /// Whether a field stands in quotes.
     pub(crate) fn is_quoted(&self, cell: Cell<'_>) -> bool {
         cell.at > 0 && self.text.as_bytes()[cell.at - 1] == b'"'
