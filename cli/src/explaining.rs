@@ -119,8 +119,8 @@ fn find(name: &str, ready: &Ready) -> Result<TaskId, Failure> {
     {
         return Ok(task);
     }
-    let names: Vec<String> = (0..count.min(10_000)).map(|it| ready.task_name(TaskId(it))).collect();
-    let meant = did_you_mean(name, names.iter().map(String::as_str));
+    let names: Vec<_> = (0..count.min(10_000)).map(|it| ready.task_name(TaskId(it))).collect();
+    let meant = did_you_mean(name, names.iter().map(|it| &**it));
     Err(Failure::new(format!("--explain: there is no task {name:?} in the workload")).help(
         format!(
             "{meant}name a task of the trace, or its id from t0 to t{}",

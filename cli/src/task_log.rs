@@ -94,7 +94,7 @@ impl TaskLog {
         let tasks =
             self.tasks.iter().zip(0..).filter_map(|(it, id)| Some((TaskId(id), it.as_ref()?)));
         for (task, row) in tasks.chain(self.replicas.iter().map(|(&task, row)| (task, row))) {
-            let group = row.group.map(|it| ready.group_name(it).to_owned());
+            let group = row.group.map(|it| ready.group_name(it).into_owned());
             let number = if task.is_replica() { task.to_string() } else { task.0.to_string() };
             let node = row.node.map(|it| it.0.to_string());
             hash.update(node.as_deref().unwrap_or("-"));
@@ -103,7 +103,7 @@ impl TaskLog {
                 row.first_placed.filter(|_| !row.is_adopted).map(|it| it.since(row.arrival).0);
             out.write_record([
                 number,
-                ready.task_name(task),
+                ready.task_name(task).into_owned(),
                 group.unwrap_or_default(),
                 row.arrival.0.to_string(),
                 node.unwrap_or_default(),

@@ -10,6 +10,7 @@ use cluster::nodes::{NO_ZONE, Overcommit};
 use reports::manifest::InputFile;
 use sha2::{Digest, Sha256};
 use sim::faults::Fault;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
@@ -37,16 +38,16 @@ impl Ready {
     }
 
     /// The name of a group, if the input has one.
-    pub fn group_name(&self, group: GroupId) -> &str {
+    pub fn group_name(&self, group: GroupId) -> Cow<'_, str> {
         match &self.app {
-            Some(app) => &app.groups[group.row()],
+            Some(app) => Cow::Borrowed(&app.groups[group.row()]),
             None => self.workload.group_name(group),
         }
     }
 
     /// The name of a task in the input; a replica has only its number.
-    pub fn task_name(&self, task: TaskId) -> String {
-        if task.is_replica() { task.to_string() } else { self.workload.name(task) }
+    pub fn task_name(&self, task: TaskId) -> Cow<'_, str> {
+        if task.is_replica() { Cow::Owned(task.to_string()) } else { self.workload.name(task) }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The trace card: everything that is known, counted and assumed about a workload.
 
 use crate::load::{self, Load};
+pub use crate::quantiles::Quantiles;
 use crate::requirement;
+use crate::stats::TaskStats;
 use crate::workload::Workload;
 use cluster::constraint::Side;
 use cluster::demand::{Demand, Resource, TaskDefinition};
-use cluster::event::{NodeEvent, TaskKind};
+use cluster::event::NodeEvent;
 use cluster::nodes::{NodeSpec, Overcommit};
-use cluster::units::{Instant, Span};
+use cluster::units::Instant;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -154,53 +156,6 @@ impl Refusals {
     }
 }
 
-/// A distribution by its quantiles, of whole numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Quantiles {
-    /// How many values.
-    pub count: u64,
-    /// Smallest.
-    pub min: u64,
-    /// 5 of 100 are not above it.
-    pub p5: u64,
-    /// 25 of 100 are not above it.
-    pub p25: u64,
-    /// Half are not above it.
-    pub p50: u64,
-    /// 75 of 100 are not above it.
-    pub p75: u64,
-    /// 95 of 100 are not above it.
-    pub p95: u64,
-    /// 99 of 100 are not above it.
-    pub p99: u64,
-    /// Largest.
-    pub max: u64,
-    /// Sum over count.
-    pub mean: f64,
-}
-
-impl Quantiles {
-    /// Nearest-rank quantiles.
-    pub fn of(mut values: Vec<u64>) -> Option<Self> {
-        values.sort_unstable();
-        let count = values.len();
-        let at = |percent: usize| values[(count * percent).div_ceil(100).max(1) - 1];
-        let sum: u128 = values.iter().map(|&it| u128::from(it)).sum();
-        (count > 0).then(|| Self {
-            count: count as u64,
-            min: values[0],
-            p5: at(5),
-            p25: at(25),
-            p50: at(50),
-            p75: at(75),
-            p95: at(95),
-            p99: at(99),
-            max: values[count - 1],
-            mean: sum as f64 / count as f64,
-        })
-    }
-}
-
 /// What many tasks or nodes have in common, and their share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShapeShare {
@@ -312,36 +267,26 @@ impl Card {
 
     /// Measures tasks and nodes.
     pub(crate) fn measure(&mut self, workload: &Workload) {
-        let tasks = workload.tasks();
         let demands: Vec<Demand> = workload.definitions().iter().map(|it| it.demand()).collect();
-        let mut uses = vec![0u64; demands.len()];
-        let mut priorities = BTreeMap::new();
-        let mut groups = vec![];
-        for task in tasks {
-            uses[task.definition as usize] += 1;
-            *priorities.entry(task.priority).or_default() += 1;
-            groups.extend(task.group);
-        }
-        groups.sort_unstable();
-        groups.dedup();
+        let stats = workload.stats(&demands);
+        let uses = &stats.uses;
         let mut rules: BTreeMap<String, u64> = BTreeMap::new();
-        for (definition, count) in workload.definitions().iter().zip(&uses) {
+        for (definition, count) in workload.definitions().iter().zip(uses) {
             for kind in rule_kinds(definition) {
                 *rules.entry(kind.to_owned()).or_default() += count;
             }
         }
         #[expect(clippy::mutable_key_type, reason = "patterns are ordered by what is written")]
         let mut by_shape: BTreeMap<&Demand, u64> = BTreeMap::new();
-        for (demand, count) in demands.iter().zip(&uses) {
+        for (demand, count) in demands.iter().zip(uses) {
             *by_shape.entry(demand).or_default() += count;
         }
         let shapes = by_shape.len() as u64;
-        let (burst_max, gaps) = bursts(workload);
         let micros = |it: Instant| it.0;
         self.measured = Measured {
-            tasks: tasks.len() as u64,
-            service_tasks: tasks.iter().filter(|it| it.kind == TaskKind::Service).count() as u64,
-            groups: groups.len() as u64,
+            tasks: stats.tasks,
+            service_tasks: stats.service_tasks,
+            groups: stats.groups,
             definitions: demands.len() as u64,
             shapes,
             top_shapes: shares(
@@ -349,21 +294,19 @@ impl Card {
                 SHAPES_LISTED,
             ),
             residents: workload.resident_count(),
-            endless_tasks: tasks.iter().filter(|it| it.lifetime.is_none()).count() as u64,
-            withdrawn_tasks: tasks.iter().filter(|it| it.withdrawn.is_some()).count() as u64,
-            estimated_tasks: tasks.iter().filter(|it| it.estimate.is_some()).count() as u64,
-            priorities,
-            first_arrival_us: tasks.first().map(|it| it.at.0),
-            last_arrival_us: tasks.last().map(|it| it.at.0),
+            endless_tasks: stats.endless,
+            withdrawn_tasks: stats.withdrawn,
+            estimated_tasks: stats.estimated,
+            first_arrival_us: stats.first.map(micros),
+            last_arrival_us: stats.last.map(micros),
             horizon_us: workload.horizon().map(micros),
-            burst_max,
-            gap_us: Quantiles::of(gaps),
-            lifetime_us: Quantiles::of(
-                tasks.iter().filter_map(|it| it.lifetime).map(|Span(it)| it).collect(),
-            ),
+            burst_max: stats.burst_max,
+            gap_us: stats.gap_us,
+            lifetime_us: stats.lifetime_us,
             rules,
-            requests: requests(workload, &demands),
-            load: load::peaks(workload),
+            requests: requests(&stats, &demands),
+            load: load::peaks(workload, &stats, &demands),
+            priorities: stats.priorities,
             ..Measured::default()
         };
         self.measure_nodes(workload);
@@ -446,30 +389,14 @@ fn shares(counts: impl Iterator<Item = (String, u64)>, listed: usize) -> Vec<Sha
         .collect()
 }
 
-fn bursts(workload: &Workload) -> (u64, Vec<u64>) {
-    let mut gaps = Vec::new();
-    let (mut burst, mut burst_max, mut last) = (0, 0, None);
-    for task in workload.tasks().iter().filter(|it| it.resident.is_none()) {
-        match last {
-            Some(last) if last == task.at => burst += 1,
-            _ => burst = 1,
-        }
-        gaps.extend(last.map(|it| task.at.since(it).0));
-        burst_max = burst_max.max(burst);
-        last = Some(task.at);
-    }
-    (burst_max, gaps)
-}
-
-fn requests(workload: &Workload, demands: &[Demand]) -> Vec<(Resource, Quantiles)> {
+fn requests(stats: &TaskStats, demands: &[Demand]) -> Vec<(Resource, Quantiles)> {
     let totals: Vec<[u64; 4]> = demands.iter().map(load::totals).collect();
     Resource::ALL
         .into_iter()
         .filter(|it| totals.iter().any(|total| total[it.row()] > 0))
         .filter_map(|resource| {
-            let values =
-                workload.tasks().iter().map(|it| totals[it.definition as usize][resource.row()]);
-            Some((resource, Quantiles::of(values.collect())?))
+            let asks = totals.iter().map(|it| it[resource.row()]);
+            Some((resource, Quantiles::of(asks.zip(stats.uses.iter().copied()))?))
         })
         .collect()
 }
@@ -652,15 +579,6 @@ fn quantile_text(it: &Quantiles, show: impl Fn(u64) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_take_the_nearest_rank() {
-        let it = Quantiles::of((1..=100).rev().collect()).unwrap();
-        assert_eq!((it.min, it.p5, it.p50, it.p99, it.max), (1, 5, 50, 99, 100));
-        assert_eq!(it.mean, 50.5);
-        assert_eq!(Quantiles::of(vec![7]).unwrap().p5, 7);
-        assert_eq!(Quantiles::of(vec![]), None);
-    }
 
     #[test]
     fn only_the_first_refusals_are_listed_but_all_are_counted() {

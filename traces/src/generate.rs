@@ -16,13 +16,16 @@
 //! all lives are shortened by one factor, which [`Generated::life_scale`] tells.
 //!
 //! A stream holds what its parameters need (nodes, flavours, minutes of the span), and never a list of
-//! tasks. The calibration holds one entry per task alive.
+//! tasks; neither does a [`Workload`] of one. The calibration holds one entry per task alive.
 
 use crate::card::Card;
+use crate::ends::Ends;
 use crate::error::TraceError;
 use crate::format::FormatOption;
 use crate::source;
-use crate::workload::Workload;
+use crate::stats::TaskStats;
+use crate::tasks::TaskRow;
+use crate::workload::{Timeline, Workload};
 use crate::zones::zone_name;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
 use cluster::chance::{Chance, Purpose};
@@ -35,6 +38,7 @@ use rand_distr::{Distribution, Exp, LogNormal, Weibull};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::{Arc, OnceLock};
 
 /// Everything that a generated workload is made from, but the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -300,7 +304,7 @@ fn in_proportion(amount: u64, new: u64, old: u64) -> u64 {
     u64::try_from(exact).unwrap_or(u64::MAX).max(1)
 }
 
-/// A built-in workload, in memory.
+/// A built-in workload.
 pub(crate) fn read(
     name: &str,
     options: &[(String, String)],
@@ -317,13 +321,21 @@ pub(crate) fn nodes(name: &str, options: &[(String, String)]) -> Result<Vec<Node
     Ok((0..recipe.nodes).map(|it| recipe.node(it, &shapes)).collect())
 }
 
-/// The workload of a recipe, in memory.
+/// The workload of a recipe. Its tasks are not in memory: they are drawn whenever somebody goes through them.
 ///
 /// # Errors
 ///
 /// [`TraceError::Recipe`].
 pub fn workload(recipe: &Recipe, seed: u64) -> Result<Workload, TraceError> {
     let mut stream = Generated::new(recipe.clone(), seed)?;
+    let mut timeline = Timeline::new();
+    for node in 0..recipe.nodes {
+        let spec = recipe.node(node, &stream.shapes);
+        timeline.push((Instant::ZERO, NodeId(node), NodeEvent::Joined(Box::new(spec))));
+    }
+    while let Some((at, node, event)) = stream.next_outage() {
+        timeline.push((at, node, event));
+    }
     let mut card = Card::new(format!("recipe {}, seed {seed}", recipe.name), "generate");
     card.assume(
         "synthetic: drawn from distributions fitted to public traces, not a record of any cluster",
@@ -334,9 +346,10 @@ pub fn workload(recipe: &Recipe, seed: u64) -> Result<Workload, TraceError> {
             stream.life_scale()
         ));
     }
-    let mut workload = Workload::from_stream(card, &mut stream)
-        .map_err(|it| TraceError::Stream { reason: it.to_string() })?;
-    workload.set_horizon(Instant::from_secs(recipe.span_s));
+    let (likeness, definitions) = stream.into_likeness();
+    let horizon = Instant::from_secs(recipe.span_s);
+    let mut workload = Workload::generated(card, definitions, timeline, likeness, horizon);
+    workload.measure();
     Ok(workload)
 }
 
@@ -533,6 +546,10 @@ impl Flavour {
         };
         let amounts = amounts(self.cpu_milli, self.memory_mib, self.disk_mib);
         Demand { amounts, gpus, ..Demand::default() }
+    }
+
+    fn definition(&self) -> TaskDefinition {
+        TaskDefinition::single(self.name.clone(), self.demand())
     }
 
     /// Cpu and memory, the two resources that are calibrated.
@@ -808,134 +825,32 @@ struct Outage {
     is_loss: bool,
 }
 
-/// A generated workload as a stream.
+/// The tasks of a generated workload, one after the other; each batch is a group of its own, and so is each
+/// service.
 #[derive(Debug, Clone)]
-pub struct Generated {
-    recipe: Recipe,
-    seed: u64,
-    shapes: Vec<u16>,
-    next_node: u32,
+pub(crate) struct Draws {
+    recipe: Arc<Recipe>,
     residents: ResidentStream,
     residents_done: bool,
     batches: BatchStream,
     /// The batch that tasks are taken from.
     current: Option<Batch>,
     group: u32,
-    next_task: u64,
-    /// Per flavour, the id of its definition once it was sent.
-    definitions: Vec<Option<DefinitionId>>,
+    /// Per flavour, the definition it became when it was first used.
+    definitions: Vec<Option<u32>>,
     definition_count: u32,
-    outages: BinaryHeap<Reverse<Outage>>,
-    outage_chances: Vec<Chance>,
-    /// A task that waits for its definition to be sent first.
-    held: Option<Arrival>,
 }
 
-impl Generated {
-    /// Calibrates the recipe for a seed.
-    ///
-    /// # Errors
-    ///
-    /// [`TraceError::Recipe`] if it cannot be followed.
-    pub fn new(recipe: Recipe, seed: u64) -> Result<Self, TraceError> {
-        recipe.check()?;
-        let shapes = recipe.shape_of_nodes(seed);
-        let mut capacity = [0u64; 2];
-        for &row in &shapes {
-            let shape = &recipe.node_shapes[usize::from(row)];
-            capacity[0] += shape.cpu_milli;
-            capacity[1] += shape.memory_mib;
-        }
-        let (life_scale, left) = calibrate(&recipe, seed, capacity);
-        let residents = ResidentStream {
-            chance: Chance::new(seed, Purpose::Tasks, 0),
-            flavours: Weighted::new(
-                recipe.flavours.iter().map(|it| if it.gpus == 0 { it.weight } else { 0.0 }),
-            ),
-            left,
-            capacity,
-        };
-        let batches = BatchStream::new(&recipe, seed, life_scale);
-        let mut generated = Self {
-            definitions: vec![None; recipe.flavours.len()],
-            recipe,
-            seed,
-            shapes,
-            next_node: 0,
-            residents,
-            residents_done: false,
-            batches,
-            current: None,
-            group: 0,
-            next_task: 0,
-            definition_count: 0,
-            outages: BinaryHeap::new(),
-            outage_chances: Vec::new(),
-            held: None,
-        };
-        generated.plan_outages();
-        Ok(generated)
-    }
-
-    /// The factor by which all lives were shortened to leave residents their share; 1 if none.
-    pub fn life_scale(&self) -> f64 {
-        self.batches.life_scale
-    }
-
-    fn plan_outages(&mut self) {
-        let Some(outages) = &self.recipe.outages else { return };
-        for node in 0..self.recipe.nodes {
-            let mut chance = Chance::new(self.seed, Purpose::Nodes, 1 + u64::from(node));
-            let at = Instant::ZERO + time_to_loss(outages, &mut chance);
-            self.outage_chances.push(chance);
-            if at.0 < self.recipe.span_s * 1_000_000 {
-                self.outages.push(Reverse(Outage { at, node, is_loss: true }));
-            }
-        }
-    }
-
-    fn next_outage(&mut self) -> Option<Arrival> {
-        let Reverse(Outage { at, node, is_loss }) = self.outages.pop()?;
-        let outages = self.recipe.outages.as_ref().expect("only a recipe with outages plans one");
-        let chance = &mut self.outage_chances[node as usize];
-        let length = if is_loss {
-            Span::from_secs_f64(lognormal(chance, outages.repair_mu, outages.repair_sigma))
-        } else {
-            time_to_loss(outages, chance)
-        };
-        let then = at + length.max(Span(1));
-        if then.0 < self.recipe.span_s * 1_000_000 {
-            self.outages.push(Reverse(Outage { at: then, node, is_loss: !is_loss }));
-        }
-        let event = if is_loss { NodeEvent::Lost } else { NodeEvent::Returned };
-        Some(Arrival { at, what: What::Node { node: NodeId(node), event } })
-    }
-
-    fn next_arrival(&mut self) -> Option<Arrival> {
-        if let Some(held) = self.held.take() {
-            return Some(held);
-        }
-        if self.next_node < self.recipe.nodes {
-            let node = NodeId(self.next_node);
-            let spec = self.recipe.node(self.next_node, &self.shapes);
-            self.next_node += 1;
-            let event = NodeEvent::Joined(Box::new(spec));
-            return Some(Arrival { at: Instant::ZERO, what: What::Node { node, event } });
-        }
+impl Draws {
+    /// When the next task comes.
+    fn next_at(&mut self) -> Option<Instant> {
         if self.current.as_ref().is_none_or(|it| it.left == 0) {
             self.current = self.next_batch();
         }
-        let next = self.current.as_ref().map(|it| it.at);
-        if let Some(Reverse(outage)) = self.outages.peek()
-            && next.is_none_or(|it| outage.at <= it)
-        {
-            return self.next_outage();
-        }
-        let task = self.next_task_of_batch()?;
-        Some(self.with_definition(task))
+        self.current.as_ref().map(|it| it.at)
     }
 
-    /// Residents first, then batches; each is a group of its own.
+    /// Residents first, then batches.
     fn next_batch(&mut self) -> Option<Batch> {
         let batch = if self.residents_done {
             // Not drawn ahead: lives come from the same stream, in the order in which they were
@@ -958,44 +873,230 @@ impl Generated {
         self.group += 1;
         Some(batch)
     }
+}
 
-    fn next_task_of_batch(&mut self) -> Option<(usize, Arrival)> {
+impl Iterator for Draws {
+    type Item = TaskRow;
+
+    fn next(&mut self) -> Option<TaskRow> {
+        self.next_at()?;
         let batch = self.current.as_mut()?;
         batch.left -= 1;
         let (lifetime, estimate) = self.batches.life(&self.recipe, batch);
-        let submission = Submission {
-            task: TaskId(self.next_task),
-            definition: DefinitionId(0),
-            group: Some(GroupId(self.group - 1)),
-            kind: batch.kind,
-            priority: batch.priority,
+        let definition = *self.definitions[batch.flavour].get_or_insert_with(|| {
+            self.definition_count += 1;
+            self.definition_count - 1
+        });
+        Some(TaskRow {
+            at: batch.at,
+            lifetime,
+            withdrawn: batch.withdrawn,
             estimate,
+            definition,
+            group: Some(self.group - 1),
+            resident: None,
+            priority: batch.priority,
+            kind: batch.kind,
             on_loss: OnLoss::Restart,
-        };
-        self.next_task += 1;
-        let task = TaskArrival { submission, lifetime, withdrawn: batch.withdrawn, resident: None };
-        Some((batch.flavour, Arrival { at: batch.at, what: What::Task(task) }))
+            name: 0,
+            file: 0,
+            line: 0,
+        })
+    }
+}
+
+/// The tasks of a calibrated recipe, to be drawn as often as they are needed.
+#[derive(Debug, Clone)]
+pub(crate) struct Likeness {
+    draws: Draws,
+    tasks: usize,
+    stats: OnceLock<TaskStats>,
+}
+
+impl Likeness {
+    pub(crate) fn task_count(&self) -> usize {
+        self.tasks
     }
 
-    /// The task itself, or its definition if it is the first of its flavour.
-    fn with_definition(&mut self, (flavour, mut arrival): (usize, Arrival)) -> Arrival {
-        let (definition, is_new) = match self.definitions[flavour] {
-            Some(definition) => (definition, false),
-            None => (DefinitionId(self.definition_count), true),
+    /// All tasks from the first on.
+    pub(crate) fn draws(&self) -> Draws {
+        self.draws.clone()
+    }
+
+    /// What was counted on them, counted when first asked for.
+    pub(crate) fn stats(&self, count: impl FnOnce() -> TaskStats) -> TaskStats {
+        self.stats.get_or_init(count).clone()
+    }
+}
+
+/// A generated workload as a stream.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    recipe: Arc<Recipe>,
+    seed: u64,
+    shapes: Vec<u16>,
+    next_node: u32,
+    draws: Draws,
+    next_task: u64,
+    /// Flavours of batches, in the order in which they are first used.
+    used: Vec<usize>,
+    definitions_sent: u32,
+    outages: BinaryHeap<Reverse<Outage>>,
+    outage_chances: Vec<Chance>,
+    /// A task that waits for its definition to be sent first.
+    held: Option<Arrival>,
+}
+
+impl Generated {
+    /// Calibrates the recipe for a seed.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Recipe`] if it cannot be followed.
+    pub fn new(recipe: Recipe, seed: u64) -> Result<Self, TraceError> {
+        recipe.check()?;
+        let shapes = recipe.shape_of_nodes(seed);
+        let mut capacity = [0u64; 2];
+        for &row in &shapes {
+            let shape = &recipe.node_shapes[usize::from(row)];
+            capacity[0] += shape.cpu_milli;
+            capacity[1] += shape.memory_mib;
+        }
+        let Calibrated { life_scale, left, used } = calibrate(&recipe, seed, capacity);
+        let residents = ResidentStream {
+            chance: Chance::new(seed, Purpose::Tasks, 0),
+            flavours: Weighted::new(
+                recipe.flavours.iter().map(|it| if it.gpus == 0 { it.weight } else { 0.0 }),
+            ),
+            left,
+            capacity,
         };
-        if let What::Task(task) = &mut arrival.what {
-            task.submission.definition = definition;
+        let batches = BatchStream::new(&recipe, seed, life_scale);
+        let recipe = Arc::new(recipe);
+        let draws = Draws {
+            definitions: vec![None; recipe.flavours.len()],
+            recipe: Arc::clone(&recipe),
+            residents,
+            residents_done: false,
+            batches,
+            current: None,
+            group: 0,
+            definition_count: 0,
+        };
+        let mut generated = Self {
+            recipe,
+            seed,
+            shapes,
+            next_node: 0,
+            draws,
+            next_task: 0,
+            used,
+            definitions_sent: 0,
+            outages: BinaryHeap::new(),
+            outage_chances: Vec::new(),
+            held: None,
+        };
+        generated.plan_outages();
+        Ok(generated)
+    }
+
+    /// Its tasks, and their definitions in the order in which they are first used.
+    fn into_likeness(self) -> (Likeness, Vec<TaskDefinition>) {
+        let recipe = &self.recipe;
+        let mut residents = self.draws.residents.clone();
+        let (mut order, mut seen) = (Vec::new(), vec![false; recipe.flavours.len()]);
+        let mut tasks = recipe.tasks;
+        let services = std::iter::from_fn(|| residents.next(recipe));
+        let services = services.map(|(flavour, size)| {
+            tasks += size;
+            flavour
+        });
+        for flavour in services.chain(self.used.iter().copied()) {
+            if !std::mem::replace(&mut seen[flavour], true) {
+                order.push(recipe.flavours[flavour].definition());
+            }
         }
-        if !is_new {
-            return arrival;
+        let tasks = usize::try_from(tasks).expect("fewer than 2^64 tasks");
+        (Likeness { draws: self.draws, tasks, stats: OnceLock::new() }, order)
+    }
+
+    /// The factor by which all lives were shortened to leave residents their share; 1 if none.
+    pub fn life_scale(&self) -> f64 {
+        self.draws.batches.life_scale
+    }
+
+    fn plan_outages(&mut self) {
+        let Some(outages) = &self.recipe.outages else { return };
+        for node in 0..self.recipe.nodes {
+            let mut chance = Chance::new(self.seed, Purpose::Nodes, 1 + u64::from(node));
+            let at = Instant::ZERO + time_to_loss(outages, &mut chance);
+            self.outage_chances.push(chance);
+            if at.0 < self.recipe.span_s * 1_000_000 {
+                self.outages.push(Reverse(Outage { at, node, is_loss: true }));
+            }
         }
-        self.definitions[flavour] = Some(definition);
-        self.definition_count += 1;
-        let flavour = &self.recipe.flavours[flavour];
-        let spec = TaskDefinition::single(flavour.name.clone(), flavour.demand());
-        let at = arrival.at;
+    }
+
+    fn next_outage(&mut self) -> Option<(Instant, NodeId, NodeEvent)> {
+        let Reverse(Outage { at, node, is_loss }) = self.outages.pop()?;
+        let outages = self.recipe.outages.as_ref().expect("only a recipe with outages plans one");
+        let chance = &mut self.outage_chances[node as usize];
+        let length = if is_loss {
+            Span::from_secs_f64(lognormal(chance, outages.repair_mu, outages.repair_sigma))
+        } else {
+            time_to_loss(outages, chance)
+        };
+        let then = at + length.max(Span(1));
+        if then.0 < self.recipe.span_s * 1_000_000 {
+            self.outages.push(Reverse(Outage { at: then, node, is_loss: !is_loss }));
+        }
+        let event = if is_loss { NodeEvent::Lost } else { NodeEvent::Returned };
+        Some((at, NodeId(node), event))
+    }
+
+    fn next_arrival(&mut self) -> Option<Arrival> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
+        if self.next_node < self.recipe.nodes {
+            let node = NodeId(self.next_node);
+            let spec = self.recipe.node(self.next_node, &self.shapes);
+            self.next_node += 1;
+            let event = NodeEvent::Joined(Box::new(spec));
+            return Some(Arrival { at: Instant::ZERO, what: What::Node { node, event } });
+        }
+        let next = self.draws.next_at();
+        if let Some(Reverse(outage)) = self.outages.peek()
+            && next.is_none_or(|it| outage.at <= it)
+        {
+            let (at, node, event) = self.next_outage()?;
+            return Some(Arrival { at, what: What::Node { node, event } });
+        }
+        let row = self.draws.next()?;
+        let submission = Submission {
+            task: TaskId(self.next_task),
+            definition: DefinitionId(row.definition),
+            group: row.group.map(GroupId),
+            kind: row.kind,
+            priority: row.priority,
+            estimate: row.estimate,
+            on_loss: row.on_loss,
+        };
+        self.next_task += 1;
+        let TaskRow { at, lifetime, withdrawn, .. } = row;
+        let task = TaskArrival { submission, lifetime, withdrawn, resident: None };
+        let arrival = Arrival { at, what: What::Task(task) };
+        if row.definition < self.definitions_sent {
+            return Some(arrival);
+        }
+        // The first of its flavour: its definition goes before.
+        self.definitions_sent += 1;
+        let of_flavour = |it: &Option<u32>| *it == Some(row.definition);
+        let flavour = self.draws.definitions.iter().position(of_flavour)?;
+        let spec = self.recipe.flavours[flavour].definition();
         self.held = Some(arrival);
-        Arrival { at, what: What::Definition { definition, spec } }
+        let definition = DefinitionId(row.definition);
+        Some(Arrival { at, what: What::Definition { definition, spec } })
     }
 }
 
@@ -1011,51 +1112,71 @@ fn time_to_loss(outages: &Outages, chance: &mut Chance) -> Span {
     Span::from_secs_f64(gap.sample(chance.rng()))
 }
 
-/// Finds the factor on lives that leaves residents their least share, and what residents may ask for.
-fn calibrate(recipe: &Recipe, seed: u64, capacity: [u64; 2]) -> (f64, [u64; 2]) {
+/// What the batches of a recipe left to be settled.
+struct Calibrated {
+    /// The factor on lives that leaves residents their least share.
+    life_scale: f64,
+    /// Cpu and memory that residents may ask for.
+    left: [u64; 2],
+    /// Flavours of batches, in the order in which they are first used.
+    used: Vec<usize>,
+}
+
+fn calibrate(recipe: &Recipe, seed: u64, capacity: [u64; 2]) -> Calibrated {
     let of_capacity =
         |permille: u32| capacity.map(|it| (u128::from(it) * u128::from(permille) / 1000) as u64);
     let target = of_capacity(recipe.peak_load_permille);
     let most = of_capacity(recipe.peak_load_permille - recipe.residents_permille_min);
-    let mut scale = 1.0;
+    let mut batches = BatchStream::new(recipe, seed, 1.0);
     // Peaks fall with lives, though not in proportion: a few steps do.
-    for _ in 0..20 {
-        let peak = batch_peak(recipe, seed, scale);
+    let mut steps_left = 20;
+    loop {
+        let (peak, used) = batch_peak(recipe, batches.clone());
         let excess = peak.iter().zip(most).map(|(peak, most)| *peak as f64 / most as f64);
         let excess = excess.fold(0.0, f64::max);
+        let life_scale = batches.life_scale;
         if excess <= 1.0 {
-            return (scale, std::array::from_fn(|it| target[it] - peak[it]));
+            let left = std::array::from_fn(|it| target[it] - peak[it]);
+            return Calibrated { life_scale, left, used };
         }
-        scale /= (excess * 1.02).min(100.0);
+        if steps_left == 0 {
+            let left = std::array::from_fn(|it| target[it].saturating_sub(peak[it]));
+            return Calibrated { life_scale, left, used };
+        }
+        steps_left -= 1;
+        batches.life_scale /= (excess * 1.02).min(100.0);
     }
-    let peak = batch_peak(recipe, seed, scale);
-    (scale, std::array::from_fn(|it| target[it].saturating_sub(peak[it])))
 }
 
-/// The most cpu and memory that batches ask for at any time, if every task ran from its arrival.
-fn batch_peak(recipe: &Recipe, seed: u64, life_scale: f64) -> [u64; 2] {
-    let mut batches = BatchStream::new(recipe, seed, life_scale);
-    let mut ends: BinaryHeap<Reverse<(Instant, u32)>> = BinaryHeap::new();
+/// The most cpu and memory that batches ask for at any time, if every task ran from its arrival, and their flavours
+/// in the order in which they are first used.
+fn batch_peak(recipe: &Recipe, mut batches: BatchStream) -> ([u64; 2], Vec<usize>) {
+    let asks: Vec<[u64; 2]> = recipe.flavours.iter().map(Flavour::calibrated).collect();
+    let (mut used, mut seen) = (Vec::new(), vec![false; asks.len()]);
+    let mut ends = Ends::new();
     let (mut sum, mut peak) = ([0u64; 2], [0u64; 2]);
     while let Some(mut batch) = batches.next(recipe) {
-        while let Some(&Reverse((end, flavour))) = ends.peek()
-            && end <= batch.at
-        {
-            ends.pop();
-            let ask = recipe.flavours[flavour as usize].calibrated();
-            sum = std::array::from_fn(|it| sum[it] - ask[it]);
+        while ends.next().is_some_and(|it| it <= batch.at) {
+            ends.take(|flavour| {
+                let ask = asks[flavour as usize];
+                sum = std::array::from_fn(|it| sum[it] - ask[it]);
+            });
         }
+        if !std::mem::replace(&mut seen[batch.flavour], true) {
+            used.push(batch.flavour);
+        }
+        let ask = asks[batch.flavour];
         while batch.left > 0 {
             batch.left -= 1;
             let (life, _) = batches.life(recipe, &batch);
             let end = life.map(|it| batch.at + it).into_iter().chain(batch.withdrawn).min();
-            ends.extend(end.map(|it| Reverse((it, batch.flavour as u32))));
-            let ask = recipe.flavours[batch.flavour].calibrated();
+            // What ends as it comes is counted until the next batch.
+            end.into_iter().for_each(|it| ends.push(it.max(batch.at), batch.flavour as u32));
             sum = std::array::from_fn(|it| sum[it] + ask[it]);
         }
         peak = std::array::from_fn(|it| peak[it].max(sum[it]));
     }
-    peak
+    (peak, used)
 }
 
 /// Weight, cores in thousandths, memory in MiB; the mean asks for 3.75 GiB per core.

@@ -1,6 +1,7 @@
 //! Offered load: what tasks ask for over time if each ran from the moment it arrives.
 
 use crate::card::Units;
+use crate::stats::{Offered, TaskStats};
 use crate::workload::Workload;
 use cluster::demand::{Demand, Resource};
 use cluster::event::NodeEvent;
@@ -54,59 +55,21 @@ pub(crate) fn node_totals(capacity: &NodeCapacity) -> [u64; 4] {
 }
 
 /// The peak and mean of each resource that any task asks for.
-pub(crate) fn peaks(workload: &Workload) -> Vec<Load> {
-    let asks: Vec<[u64; 4]> =
-        workload.definitions().iter().map(|it| totals(&it.demand())).collect();
-    // Ends sort before starts of the same instant.
-    let mut steps: Vec<(Instant, bool, u32)> = Vec::with_capacity(2 * workload.task_count());
-    for task in workload.tasks() {
-        steps.push((task.at, true, task.definition));
-        let ends = task.lifetime.map(|it| task.at + it);
-        let end = ends.into_iter().chain(task.withdrawn).min();
-        steps.extend(end.map(|it| (it.max(task.at), false, task.definition)));
-    }
-    steps.sort_unstable();
-    let Some(&(first, ..)) = steps.first() else { return Vec::new() };
-    let last_arrival = workload.tasks().last().map_or(first, |it| it.at);
-    let horizon = workload.horizon().unwrap_or(last_arrival).max(first);
-
-    // A task of zero length ends, in this order, before it starts: so sums may dip below zero.
-    let mut sums = [0i128; 4];
-    let mut peaks = [(0i128, first); 4];
-    let mut areas = [0f64; 4];
-    let mut before = first;
-    for (at, is_start, definition) in steps {
-        if at > horizon {
-            break;
-        }
-        let width = at.since(before).as_secs_f64();
-        for row in 0..4 {
-            areas[row] += sums[row] as f64 * width;
-            let ask = i128::from(asks[definition as usize][row]);
-            sums[row] += if is_start { ask } else { -ask };
-            if sums[row] > peaks[row].0 {
-                peaks[row] = (sums[row], at);
-            }
-        }
-        before = at;
-    }
-    let tail = horizon.since(before).as_secs_f64();
-    let length = horizon.since(first).as_secs_f64();
+pub(crate) fn peaks(workload: &Workload, stats: &TaskStats, demands: &[Demand]) -> Vec<Load> {
+    let is_asked = |row: usize| demands.iter().any(|it| totals(it)[row] > 0);
     Resource::ALL
         .into_iter()
-        .filter(|it| asks.iter().any(|ask| ask[it.row()] > 0))
-        .map(|resource| {
-            let row = resource.row();
-            let (peak, at) = peaks[row];
-            let capacity = capacity_at(workload, at)[row];
-            let area = areas[row] + sums[row] as f64 * tail;
+        .zip(&stats.offered)
+        .filter(|it| is_asked(it.0.row()))
+        .map(|(resource, &Offered { peak, at, mean })| {
+            let capacity = capacity_at(workload, at)[resource.row()];
             Load {
                 resource,
                 peak: u64::try_from(peak).unwrap_or(u64::MAX),
                 peak_us: at.0,
                 capacity,
                 peak_percent: (capacity > 0).then(|| 100.0 * peak as f64 / capacity as f64),
-                mean: if length > 0.0 { area / length } else { sums[row] as f64 },
+                mean,
             }
         })
         .collect()

@@ -66,32 +66,42 @@ fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
 /// Applies everything that `options` asks for, in this order: cut by time, cut by number, scale time,
 /// static fill, shuffle, zones.
 pub(crate) fn apply(workload: &mut Workload, options: &ReadOptions) -> Result<(), TraceError> {
-    workload.edit(|parts| {
-        if let Some(until) = options.until {
-            cut(parts, until);
-        }
-        if let Some(limit) = options.limit {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let left_out = parts.tasks.len().saturating_sub(limit) as u64;
-            parts.tasks.truncate(limit);
-            parts.card.set_count("tasks beyond the limit asked for (left out)", left_out);
-        }
-        if let Some(scale) = options.time_scale {
-            scale_time(parts, scale);
-        }
-        drop_late_node_events(parts);
-        if options.static_fill {
-            fill(parts);
-        }
-        if let Some(seed) = options.shuffle {
-            shuffle(parts, seed);
-        }
-    });
+    // Tasks that are drawn from a recipe must be in memory to be changed.
+    let changes = options.until.is_some()
+        || options.limit.is_some()
+        || options.time_scale.is_some()
+        || options.static_fill
+        || options.shuffle.is_some();
+    if changes || !workload.is_generated() {
+        workload.edit(|parts| edit(parts, options));
+    }
     if let Some(zones) = &options.zones {
         workload.apply_zones(zones)?;
     }
     workload.remember(options.zones.clone(), options.oversized);
     Ok(())
+}
+
+fn edit(parts: &mut Parts<'_>, options: &ReadOptions) {
+    if let Some(until) = options.until {
+        cut(parts, until);
+    }
+    if let Some(limit) = options.limit {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let left_out = parts.tasks.len().saturating_sub(limit) as u64;
+        parts.tasks.truncate(limit);
+        parts.card.set_count("tasks beyond the limit asked for (left out)", left_out);
+    }
+    if let Some(scale) = options.time_scale {
+        scale_time(parts, scale);
+    }
+    drop_late_node_events(parts);
+    if options.static_fill {
+        fill(parts);
+    }
+    if let Some(seed) = options.shuffle {
+        shuffle(parts, seed);
+    }
 }
 
 /// Leaves out what arrives later than `until`; what runs by then runs on.

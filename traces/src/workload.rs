@@ -1,10 +1,14 @@
-//! A workload in memory: what a reader made of its input, ready to be streamed to the simulator.
+//! A workload: what a reader or a generator made, ready to be streamed to the simulator.
 
 use crate::card::{self, Card, Units};
 use crate::decimal;
 use crate::error::{Place, TraceError};
+use crate::generate::Likeness;
 use crate::limits;
 use crate::load;
+use crate::stats::TaskStats;
+use crate::tasks::{Cursor, Tasks};
+pub(crate) use crate::tasks::{TaskRow, Texts};
 use crate::zones::Zones;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
 use cluster::constraint::{Budget, Taint};
@@ -14,9 +18,8 @@ use cluster::id_map::IdMap;
 use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::names::Names;
 use cluster::nodes::{NODE, NodeSpec, Overcommit};
-use cluster::units::{Instant, Span};
-use std::fmt;
-use xxhash_rust::xxh3::xxh3_128;
+use cluster::units::Instant;
+use std::borrow::Cow;
 
 /// What happens to nodes, in time order; ids in joining order.
 pub(crate) type Timeline = Vec<(Instant, NodeId, NodeEvent)>;
@@ -30,8 +33,7 @@ pub struct Workload {
     groups: Names,
     timeline: Timeline,
     told: Vec<(Instant, Event)>,
-    tasks: Vec<TaskRow>,
-    names: Texts,
+    tasks: Tasks,
     files: Vec<String>,
     residents: Names,
     /// Per row of `residents`: the node of that name and when it joins.
@@ -69,58 +71,6 @@ impl Oversized {
             "keep" => Ok(Self::Keep),
             other => Err(TraceError::unknown("way with oversized tasks", other, Self::NAMES)),
         }
-    }
-}
-
-/// A task as it stands in a workload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TaskRow {
-    pub(crate) at: Instant,
-    pub(crate) lifetime: Option<Span>,
-    pub(crate) withdrawn: Option<Instant>,
-    pub(crate) estimate: Option<Span>,
-    pub(crate) definition: u32,
-    pub(crate) group: Option<u32>,
-    /// Row of the node's name in [`Draft::residents`].
-    pub(crate) resident: Option<u32>,
-    pub(crate) priority: i32,
-    pub(crate) kind: TaskKind,
-    pub(crate) on_loss: OnLoss,
-    /// Row of the task's name in [`Draft::names`].
-    pub(crate) name: u32,
-    /// Row of the file in [`Draft::files`].
-    pub(crate) file: u32,
-    /// Counts from 1; 0 where the task comes from no file.
-    pub(crate) line: u32,
-}
-
-/// Many short texts in one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Texts {
-    joined: String,
-    ends: Vec<usize>,
-}
-
-impl Texts {
-    /// Appends a text and returns its row.
-    pub(crate) fn push(&mut self, text: fmt::Arguments<'_>) -> u32 {
-        fmt::Write::write_fmt(&mut self.joined, text).expect("writing to a string cannot fail");
-        self.ends.push(self.joined.len());
-        u32::try_from(self.ends.len() - 1).expect("fewer than 2^32 tasks")
-    }
-
-    /// How many texts stand there that an earlier one is equal to. Compares digests of 128 bits.
-    pub(crate) fn repeats(&self) -> u64 {
-        let rows = 0..self.ends.len() as u32;
-        let mut digests: Vec<u128> = rows.map(|it| xxh3_128(self.get(it).as_bytes())).collect();
-        digests.sort_unstable();
-        digests.windows(2).filter(|it| it[0] == it[1]).count() as u64
-    }
-
-    fn get(&self, row: u32) -> &str {
-        let row = row as usize;
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.joined[start..self.ends[row]]
     }
 }
 
@@ -260,8 +210,7 @@ impl Draft {
             groups: self.groups,
             timeline,
             told: self.told,
-            tasks: self.tasks,
-            names: self.names,
+            tasks: Tasks::Rows { rows: self.tasks, names: self.names },
             files: self.files,
             residents: self.residents,
             resident_nodes: Vec::new(),
@@ -290,7 +239,16 @@ impl Workload {
     /// Everything that happens, in order. Within one instant node events come before budgets and those before
     /// tasks, tasks in file order, a definition right before the first task that names it.
     pub fn stream(&self) -> Stream<'_> {
-        Stream { workload: self, next_node: 0, next_told: 0, next_task: 0, next_definition: 0 }
+        let mut tasks = self.tasks.iter();
+        Stream {
+            workload: self,
+            next_node: 0,
+            next_told: 0,
+            next: tasks.next(),
+            tasks,
+            next_task: 0,
+            next_definition: 0,
+        }
     }
 
     /// A workload in memory, with everything `stream` brings. Tasks are named by their numbers.
@@ -338,9 +296,38 @@ impl Workload {
         Ok(workload)
     }
 
+    /// A workload whose tasks are drawn whenever somebody goes through them. Not measured yet.
+    pub(crate) fn generated(
+        card: Card,
+        definitions: Vec<TaskDefinition>,
+        timeline: Timeline,
+        likeness: Likeness,
+        horizon: Instant,
+    ) -> Self {
+        Self {
+            card,
+            definitions,
+            groups: Names::default(),
+            timeline,
+            told: Vec::new(),
+            tasks: Tasks::Generated(Box::new(likeness)),
+            files: Vec::new(),
+            residents: Names::default(),
+            resident_nodes: Vec::new(),
+            horizon: Some(horizon),
+            zones: None,
+            oversized: Oversized::Error,
+        }
+    }
+
     /// Number of tasks.
     pub fn task_count(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// Whether its tasks are drawn rather than kept.
+    pub(crate) fn is_generated(&self) -> bool {
+        matches!(self.tasks, Tasks::Generated(_))
     }
 
     /// Number of nodes that ever join.
@@ -405,30 +392,45 @@ impl Workload {
     }
 
     /// The task's name in the trace.
-    pub fn name(&self, task: TaskId) -> String {
-        self.names.get(self.tasks[task.0 as usize].name).to_owned()
+    pub fn name(&self, task: TaskId) -> Cow<'_, str> {
+        self.tasks.name(task)
     }
 
     /// The group's name in the trace.
-    pub fn group_name(&self, group: GroupId) -> &str {
-        self.groups.text(group.0)
-    }
-
-    /// Whether any task is a service's.
-    pub fn has_services(&self) -> bool {
-        self.tasks.iter().any(|it| it.kind == TaskKind::Service)
+    pub fn group_name(&self, group: GroupId) -> Cow<'_, str> {
+        match &self.tasks {
+            Tasks::Rows { .. } => Cow::Borrowed(self.groups.text(group.0)),
+            Tasks::Generated(_) => Cow::Owned(group.to_string()),
+        }
     }
 
     /// Where the task stands in the trace. The text of its line is not kept.
     pub fn place(&self, task: TaskId) -> Place {
-        let row = &self.tasks[task.0 as usize];
+        self.place_of(&self.tasks.get(task))
+    }
+
+    fn place_of(&self, row: &TaskRow) -> Place {
         let path = self.files.get(row.file as usize).unwrap_or(&self.card.source);
         Place { path: path.clone(), line: u64::from(row.line), ..Place::default() }
     }
 
-    /// One task as the stream brings it.
+    /// One task as the stream brings it. Costs a pass over the tasks before it where they are not in memory: see
+    /// [`Workload::arrivals`] for all of them.
     pub fn task(&self, task: TaskId) -> TaskArrival {
-        let row = &self.tasks[task.0 as usize];
+        self.arrival(task, &self.tasks.get(task))
+    }
+
+    /// When the task arrives, at the same cost.
+    pub fn arrives(&self, task: TaskId) -> Instant {
+        self.tasks.get(task).at
+    }
+
+    /// All tasks with the moments in which they arrive, one after the other.
+    pub fn arrivals(&self) -> impl Iterator<Item = (Instant, TaskArrival)> {
+        self.tasks.iter().zip(0..).map(|(row, id)| (row.at, self.arrival(TaskId(id), &row)))
+    }
+
+    fn arrival(&self, task: TaskId, row: &TaskRow) -> TaskArrival {
         TaskArrival {
             submission: Submission {
                 task,
@@ -443,11 +445,6 @@ impl Workload {
             withdrawn: row.withdrawn,
             resident: self.resident_of(row),
         }
-    }
-
-    /// When the task arrives.
-    pub fn arrives(&self, task: TaskId) -> Instant {
-        self.tasks[task.0 as usize].at
     }
 
     /// Replaces the workload's nodes by these, all there from the start. Tasks that are resident on a
@@ -516,13 +513,15 @@ impl Workload {
         let units = self.card.units;
         let judge = |it: &TaskDefinition| wants_too_much(&it.demand(), &nodes, units);
         let verdicts: Vec<Option<String>> = self.definitions.iter().map(judge).collect();
+        if verdicts.iter().all(Option::is_none) {
+            return Vec::new();
+        }
         self.tasks
             .iter()
             .zip(0..)
             .filter_map(|(row, id)| {
                 let wants = verdicts[row.definition as usize].clone()?;
-                let task = TaskId(id);
-                Some(TooLarge { task, place: self.place(task), wants })
+                Some(TooLarge { task: TaskId(id), place: self.place_of(&row), wants })
             })
             .collect()
     }
@@ -539,7 +538,7 @@ impl Workload {
         match self.oversized {
             Oversized::Error => Err(TraceError::Oversized {
                 place: Box::new(first.place.clone()),
-                task: self.name(first.task),
+                task: self.name(first.task).into_owned(),
                 wants: first.wants.clone(),
                 count,
             }),
@@ -553,7 +552,7 @@ impl Workload {
                 }
                 let mut too_large = found.iter().map(|it| it.task.0).peekable();
                 let mut id = 0;
-                self.tasks.retain(|_| {
+                self.rows().retain(|_| {
                     id += 1;
                     too_large.next_if_eq(&(id - 1)).is_none()
                 });
@@ -618,13 +617,15 @@ impl Workload {
         }
         self.resident_nodes =
             self.residents.iter().map(|it| joins.get(&it.to_owned()).copied()).collect();
-        let lost = self
-            .tasks
-            .iter()
-            .filter(|it| it.resident.is_some() && self.resident_of(it).is_none())
-            .count();
+        let lost = self.residents_by_name().filter(|it| self.resident_of(it).is_none()).count();
         self.card
             .set_count("residents of nodes that are not there (submitted instead)", lost as u64);
+    }
+
+    /// Tasks that are on a node of some name when they arrive.
+    fn residents_by_name(&self) -> impl Iterator<Item = TaskRow> {
+        let tasks = (!self.residents.is_empty()).then(|| self.tasks.iter());
+        tasks.into_iter().flatten().filter(|it| it.resident.is_some())
     }
 
     /// Numbers definitions in the order in which tasks first name them, and drops unused ones.
@@ -632,7 +633,7 @@ impl Workload {
         const UNSEEN: u32 = u32::MAX;
         let mut new_rows = vec![UNSEEN; self.definitions.len()];
         let mut order = Vec::new();
-        for task in &mut self.tasks {
+        for task in self.rows() {
             let new = &mut new_rows[task.definition as usize];
             if *new == UNSEEN {
                 *new = order.len() as u32;
@@ -664,11 +665,35 @@ impl Workload {
         self.card = card;
     }
 
+    /// What tasks have in common.
+    pub(crate) fn stats(&self, demands: &[Demand]) -> TaskStats {
+        match &self.tasks {
+            // They do not change.
+            Tasks::Generated(it) => it.stats(|| TaskStats::of(&self.tasks, demands, self.horizon)),
+            Tasks::Rows { .. } => TaskStats::of(&self.tasks, demands, self.horizon),
+        }
+    }
+
+    /// Its tasks as rows in memory, whatever they were.
+    fn rows(&mut self) -> &mut Vec<TaskRow> {
+        if let Tasks::Generated(_) = self.tasks {
+            // They are numbered without gaps.
+            for row in self.tasks.iter() {
+                let group = GroupId(row.group.expect("what is generated has groups"));
+                if group.row() == self.groups.len() {
+                    self.groups.intern(&group.to_string());
+                }
+            }
+        }
+        self.tasks.rows()
+    }
+
     /// Changes tasks and horizon; definitions are renumbered afterwards.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Parts<'_>)) {
+        self.rows();
         change(&mut Parts {
             card: &mut self.card,
-            tasks: &mut self.tasks,
+            tasks: self.tasks.rows(),
             timeline: &mut self.timeline,
             horizon: &mut self.horizon,
         });
@@ -680,21 +705,13 @@ impl Workload {
         self.timeline
     }
 
-    pub(crate) fn set_horizon(&mut self, horizon: Instant) {
-        self.horizon = Some(horizon);
-    }
-
     pub(crate) fn remember(&mut self, zones: Option<Zones>, oversized: Oversized) {
         self.zones = zones;
         self.oversized = oversized;
     }
 
-    pub(crate) fn tasks(&self) -> &[TaskRow] {
-        &self.tasks
-    }
-
     pub(crate) fn resident_count(&self) -> u64 {
-        self.tasks.iter().filter(|it| self.resident_of(it).is_some()).count() as u64
+        self.residents_by_name().filter(|it| self.resident_of(it).is_some()).count() as u64
     }
 }
 
@@ -777,7 +794,10 @@ pub struct Stream<'a> {
     workload: &'a Workload,
     next_node: usize,
     next_told: usize,
-    next_task: usize,
+    tasks: Cursor<'a>,
+    /// The task that comes next, and its number.
+    next: Option<TaskRow>,
+    next_task: u64,
     next_definition: u32,
 }
 
@@ -792,7 +812,7 @@ impl Iterator for Stream<'_> {
 
     fn next(&mut self) -> Option<Arrival> {
         let workload = self.workload;
-        let task = workload.tasks.get(self.next_task);
+        let task = self.next.as_ref();
         let told = workload.told.get(self.next_told);
         if let Some((at, node, event)) = workload.timeline.get(self.next_node)
             && task.is_none_or(|it| *at <= it.at)
@@ -813,8 +833,9 @@ impl Iterator for Stream<'_> {
             let spec = workload.definitions[definition.row()].clone();
             return Some(Arrival { at: row.at, what: What::Definition { definition, spec } });
         }
-        let task = TaskId(self.next_task as u64);
+        let (at, task) = (row.at, workload.arrival(TaskId(self.next_task), row));
         self.next_task += 1;
-        Some(Arrival { at: row.at, what: What::Task(workload.task(task)) })
+        self.next = self.tasks.next();
+        Some(Arrival { at, what: What::Task(task) })
     }
 }

@@ -283,10 +283,8 @@ pub fn replayable(workload: &Workload, rooms: &[Room], wanted: &Wanted) -> Repla
     let (mut tasks, mut late, mut residents, mut endless) = (0, 0, 0, 0);
     let mut last = Span::ZERO;
     let scaled = |it: Instant| Span(wanted.speed.divide(it.0));
-    for row in 0..workload.task_count() as u64 {
-        let id = TaskId(row);
-        let task = workload.task(id);
-        let at = scaled(workload.arrives(id));
+    for (at, task) in workload.arrivals() {
+        let at = scaled(at);
         if wanted.lasts.is_some_and(|it| at > it) {
             late += 1;
             continue;
@@ -307,7 +305,7 @@ pub fn replayable(workload: &Workload, rooms: &[Room], wanted: &Wanted) -> Repla
             wish: Wish::Submit {
                 task: task_id,
                 definition,
-                group: submission.group.map(|it| workload.group_name(it).to_owned()),
+                group: submission.group.map(|it| workload.group_name(it).into_owned()),
                 kind: submission.kind,
                 priority: submission.priority,
                 estimate: submission.estimate.map(|it| Span(wanted.speed.divide(it.0))),

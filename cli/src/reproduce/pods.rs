@@ -37,7 +37,7 @@ impl Pods {
                 .help("the recorded orders number all pods of the original list"));
         }
         let mut tasks: Vec<TaskId> = (0..workload.task_count() as u64).map(TaskId).collect();
-        tasks.sort_by_cached_key(|it| workload.name(*it));
+        tasks.sort_by_cached_key(|it| workload.name(*it).into_owned());
         let usual = Arc::new(usual(&workload, &tasks)?);
         Ok(Self { workload, tasks, usual })
     }

@@ -252,7 +252,7 @@ fn read_task(
             (name, 1) => draft.names.push(format_args!("{name}")),
             (name, _) => draft.names.push(format_args!("{name}/{number}")),
         };
-        draft.tasks.push(row.clone());
+        draft.tasks.push(row);
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use crate::workload::Workload;
 use cluster::constraint::{Image, Requirement, Taint};
 use cluster::demand::{Demand, Port, Protocol, Resource, TaskDefinition};
 use cluster::event::{NodeEvent, OnLoss, TaskKind};
-use cluster::ids::TaskId;
 use cluster::nodes::NodeSpec;
 use cluster::units::MilliCpu;
 use flate2::Compression;
@@ -248,12 +247,10 @@ fn write_tasks(
     let nodes: Vec<&str> = workload.nodes().map(|(_, node)| node.name.as_str()).collect();
     let nothing = Demand::default();
     let optional = |it: Option<u64>| it.map(seconds).unwrap_or_default();
-    for id in 0..workload.task_count() as u64 {
-        let id = TaskId(id);
-        let task = workload.task(id);
+    for (at, task) in workload.arrivals() {
         let submission = &task.submission;
         let row = submission.definition.row();
-        write!(out, "{},{},", field(&workload.name(id)), seconds(workload.arrives(id).0),)?;
+        write!(out, "{},{},", field(&workload.name(submission.task)), seconds(at.0))?;
         // What a definition of `definitions.json` says, its rows do not say again.
         let plain = names[row].is_none();
         let demand = if plain { &demands[row] } else { &nothing };
@@ -272,7 +269,7 @@ fn write_tasks(
             optional(task.lifetime.map(|it| it.0)),
             optional(submission.estimate.map(|it| it.0)),
             optional(task.withdrawn.map(|it| it.0)),
-            submission.group.map(|it| field(workload.group_name(it))).unwrap_or_default(),
+            submission.group.map(|it| field(&workload.group_name(it))).unwrap_or_default(),
             match submission.kind {
                 TaskKind::Job => "job",
                 TaskKind::Service => "service",

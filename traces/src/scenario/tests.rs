@@ -131,7 +131,7 @@ fn as_a_trace_it_brings_the_same() {
     assert_eq!(after, before, "nodes and budgets");
     for (id, task) in (0..).map(TaskId).zip(&it.tasks) {
         let mut arrival = workload.task(id);
-        assert_eq!((workload.name(id), workload.arrives(id)), (task.name.clone(), task.at));
+        assert_eq!((workload.name(id), workload.arrives(id)), (task.name.as_str().into(), task.at));
         let (one, other) = (arrival.submission.definition, task.arrival.submission.definition);
         assert_eq!(workload.definitions()[one.row()], it.definitions[other.row()]);
         arrival.submission.definition = other;

@@ -4,7 +4,10 @@ use crate::story::{read, story};
 use cluster::arrival::{ArrivalStream, What};
 use cluster::demand::Resource;
 use cluster::event::TaskKind;
+use cluster::ids::TaskId;
 use cluster::units::Instant;
+use traces::Workload;
+use traces::card::Card;
 use traces::error::TraceError;
 use traces::generate::{BUILTINS, Generated, Recipe};
 
@@ -55,8 +58,7 @@ fn the_default_is_large_enough_to_mean_something() {
     assert!((600..3_600).contains(&(lives.p50 / 1_000_000)), "{lives:?}");
     assert_eq!(measured.definitions, 14);
     assert!(workload.check_fits(Default::default()).is_empty());
-    for id in 0..workload.task_count() as u64 {
-        let task = workload.task(cluster::ids::TaskId(id));
+    for (_, task) in workload.arrivals() {
         match (task.submission.kind, task.lifetime, task.submission.estimate) {
             (TaskKind::Service, None, None) => {}
             (TaskKind::Job, Some(life), Some(estimate)) => assert!(estimate >= life, "{task:?}"),
@@ -101,6 +103,31 @@ fn a_stream_is_in_order_and_dense() {
     }
     assert!(last <= Instant::from_secs(86_400));
     assert!(tasks > 5_000 && outages > 200, "{tasks} tasks, {outages} outages");
+}
+
+#[test]
+fn drawn_or_in_memory_a_workload_is_the_same() {
+    let mut drawn_recipe = recipe("small");
+    drawn_recipe.outages = recipe("google-2011-like").outages;
+    drawn_recipe.outages.as_mut().unwrap().per_node_day = 5.0;
+    let drawn = traces::generate::workload(&drawn_recipe, 9).unwrap();
+    let mut stream = Generated::new(drawn_recipe, 9).unwrap();
+    let kept = Workload::from_stream(Card::default(), &mut stream).unwrap();
+    assert_eq!(story(&drawn), story(&kept));
+    let mut want = kept.card.measured.clone();
+    // Only a recipe knows how long it lasts.
+    (want.horizon_us, want.load) =
+        (drawn.card.measured.horizon_us, drawn.card.measured.load.clone());
+    assert_eq!(drawn.card.measured, want);
+    for id in [0, 1, 2_000, drawn.task_count() as u64 - 1].map(TaskId) {
+        assert_eq!(drawn.task(id), kept.task(id));
+        assert_eq!((drawn.arrives(id), drawn.name(id)), (kept.arrives(id), kept.name(id)));
+    }
+    // What changes tasks has them in memory, and all of them are left here.
+    let all = read("builtin:small?seed=5&limit=1000000").unwrap();
+    let whole = read("builtin:small?seed=5").unwrap();
+    assert_eq!(story(&all), story(&whole));
+    assert_eq!(all.card.measured, whole.card.measured);
 }
 
 #[test]

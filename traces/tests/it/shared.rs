@@ -112,7 +112,8 @@ fn openb() {
     assert_eq!(all.node_count(), 1_523);
     let gpu = all.card.measured.load.last().unwrap();
     assert_eq!((gpu.peak, gpu.capacity), (6_086_800, 6_212_000));
-    let names: Vec<String> = (0..8_152).map(|it| all.name(cluster::ids::TaskId(it))).collect();
+    let names: Vec<String> =
+        (0..8_152).map(|it| all.name(cluster::ids::TaskId(it)).into_owned()).collect();
     assert!(names.is_sorted(), "a static fill keeps the order of the file");
     let multi = read(&format!("{path}?pods=multigpu50")).unwrap();
     assert_eq!(multi.task_count(), 9_061);

@@ -50,7 +50,7 @@ fn line(workload: &Workload, Arrival { at, what }: Arrival) -> String {
             add("until", task.withdrawn.map(|it| it.to_string()));
             add("on", task.resident.map(|it| it.to_string()));
             add("estimate", submission.estimate.map(|it| it.to_string()));
-            add("group", submission.group.map(|it| workload.group_name(it).to_owned()));
+            add("group", submission.group.map(|it| workload.group_name(it).into_owned()));
             add("priority", (submission.priority != 0).then(|| submission.priority.to_string()));
             add("kind", (submission.kind == TaskKind::Service).then(|| "service".into()));
             add("on_loss", (submission.on_loss == OnLoss::End).then(|| "end".into()));
