@@ -3,6 +3,7 @@
 
 mod usual;
 
+use self::usual::Bytes;
 use crate::event::{Action, Event, NodeEvent, NodeReport, Report};
 use crate::units::Instant;
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,7 @@ const GATHERED: usize = 1 << 14;
 pub(crate) struct Recorder {
     /// Of all bytes but those gathered.
     hash: Xxh3,
-    gathered: Vec<u8>,
+    gathered: Bytes,
     /// Where the last record begins there.
     last: usize,
     count: u64,
@@ -111,27 +112,27 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self { hash: Xxh3::new(), gathered: Vec::new(), last: 0, count: 0 }
+        Self { hash: Xxh3::new(), gathered: Bytes::default(), last: 0, count: 0 }
     }
 
     pub(crate) fn record(&mut self, at: Instant, input: InputRef<'_>, actions: &[Action]) {
         self.begin();
         if !usual::encode(&mut self.gathered, at, &input, actions) {
-            let bytes = std::mem::take(&mut self.gathered);
-            self.gathered = postcard::to_extend(&RecordRef { at, input, actions }, bytes)
+            let bytes = postcard::to_stdvec(&RecordRef { at, input, actions })
                 .expect("a record has no part that postcard refuses");
+            self.gathered.extend(&bytes);
         }
     }
 
     /// Hashes a record that was made earlier.
     pub(crate) fn resume(&mut self, bytes: &[u8]) {
         self.begin();
-        self.gathered.extend_from_slice(bytes);
+        self.gathered.extend(bytes);
     }
 
     fn begin(&mut self) {
         if self.gathered.len() >= GATHERED {
-            self.hash.update(&self.gathered);
+            self.hash.update(self.gathered.written());
             self.gathered.clear();
         }
         self.last = self.gathered.len();
@@ -139,7 +140,7 @@ impl Recorder {
     }
 
     pub(crate) fn last(&self) -> &[u8] {
-        &self.gathered[self.last..]
+        &self.gathered.written()[self.last..]
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -148,7 +149,7 @@ impl Recorder {
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut hash = self.hash.clone();
-        hash.update(&self.gathered);
+        hash.update(self.gathered.written());
         Fingerprint(hash.digest128())
     }
 }

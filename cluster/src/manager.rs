@@ -352,11 +352,15 @@ impl Core {
 
     /// Takes a pending task out of wherever it waits.
     pub(crate) fn dequeue(&mut self, id: TaskId) {
-        let (place, shape) = self.place_of(id);
+        let Ask { task, shape, .. } = self.ask(id);
+        let (place, until) = (Place::of(self.rules.order, task, shape), task.parked.get());
+        self.take_out(place, task.shape, until, id);
+    }
+
+    fn take_out(&mut self, place: Place, shape: ShapeId, until: Option<Instant>, id: TaskId) {
         if self.queue.remove(place, shape) {
             return;
         }
-        let until = self.state.task(id).and_then(|it| it.parked.get());
         let was_parked = until.is_some_and(|until| self.queue.unpark(until, place, id));
         assert!(was_parked, "{id}: pending, but in no line");
     }
@@ -549,11 +553,14 @@ impl Core {
         devices: DeviceSet,
         actions: &mut Vec<Action>,
     ) {
+        let ask = self.ask(id);
         assert!(
-            self.accepts(id, node, devices),
+            self.can_take(&ask, node, devices),
             "{id}: the scheduler chose {node}, which cannot take it"
         );
-        self.dequeue(id);
+        let place = Place::of(self.rules.order, ask.task, ask.shape);
+        let (shape, until) = (ask.task.shape, ask.task.parked.get());
+        self.take_out(place, shape, until, id);
         let task = self.state.place(id, node, devices, now);
         task.parked = Until::NONE;
         let (facts, attempt) = (task.facts(id), task.attempts);
@@ -563,7 +570,11 @@ impl Core {
 
     /// Whether the node can take the task on these devices.
     pub(crate) fn accepts(&self, id: TaskId, node: NodeId, devices: DeviceSet) -> bool {
-        let Ask { task, shape, .. } = self.ask(id);
+        self.can_take(&self.ask(id), node, devices)
+    }
+
+    fn can_take(&self, ask: &Ask<'_>, node: NodeId, devices: DeviceSet) -> bool {
+        let Ask { task, shape, .. } = *ask;
         let there = self.state.nodes().devices(node);
         self.state.nodes().fits(shape, node)
             && devices.count() == u32::from(shape.gpu_count)

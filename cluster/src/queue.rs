@@ -57,7 +57,7 @@ struct Line {
 impl Line {
     /// The first place, and whether it is asleep; none of a line that is held.
     fn head(&self) -> Option<(Place, bool)> {
-        let (place, _) = self.waiting.first()?;
+        let place = self.waiting.first_place()?;
         (!self.is_held).then_some((place, self.is_asleep))
     }
 }
@@ -131,7 +131,13 @@ impl Queue {
     }
 
     pub(crate) fn push(&mut self, place: Place, shape: ShapeId, task: TaskId) {
-        self.change(shape, |line| line.waiting.insert(place, task));
+        let line = self.line(shape);
+        if line.waiting.first_place().is_some_and(|it| it < place) {
+            // Not the first of its line, whatever comes.
+            line.waiting.insert(place, task);
+        } else {
+            self.change(shape, |line| line.waiting.insert(place, task));
+        }
     }
 
     /// Takes a task out of its line, or from aside.

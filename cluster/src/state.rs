@@ -461,8 +461,7 @@ impl State {
             adopted: false,
             phase: Phase::Pending,
         };
-        assert!(!self.tasks.contains(id), "{id}: submitted twice");
-        self.tasks.insert(id, task);
+        assert!(self.tasks.insert(id, task).is_some(), "{id}: submitted twice");
         self.pending += 1;
     }
 

@@ -5,13 +5,12 @@
 //!
 //! The queue is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster Algorithms for the Shortest Path
 //! Problem", 1990): a simulator never schedules into the past, so entries need only be sorted as far as
-//! the bit in which they differ from the present. Entries of the present moment stand in a small binary
-//! heap by rank and sequence, so that an entry of low rank may still be scheduled for the very moment
-//! that is being worked on.
+//! the bit in which they differ from the present. Entries of one moment always stand in one bucket, in the order
+//! in which they were scheduled, and keep it when the bucket is emptied. Those of the present moment stand in one
+//! line a rank, so that an entry of low rank may still be scheduled for the very moment that is being worked on.
 
 use cluster::units::Instant;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 
 /// Order of events that share a moment. What frees capacity comes before what asks for it, so that a
 /// task can take the place of one that ends at the moment it arrives.
@@ -35,39 +34,24 @@ pub enum Rank {
     Timer,
 }
 
+impl Rank {
+    const ALL: [Self; 8] = [
+        Self::Exit,
+        Self::NodeDown,
+        Self::NodeUp,
+        Self::Withdrawal,
+        Self::Arrival,
+        Self::FirstFault,
+        Self::Start,
+        Self::Timer,
+    ];
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Entry<T> {
     at: u64,
     rank: Rank,
-    sequence: u64,
     what: T,
-}
-
-impl<T> Entry<T> {
-    fn order(&self) -> (Rank, u64) {
-        (self.rank, self.sequence)
-    }
-}
-
-/// Compares by rank and sequence only: all of a moment's entries share their time.
-#[derive(Debug, Clone, Copy)]
-struct Present<T>(Entry<T>);
-
-impl<T> PartialEq for Present<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.order() == other.0.order()
-    }
-}
-impl<T> Eq for Present<T> {}
-impl<T> PartialOrd for Present<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T> Ord for Present<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.order().cmp(&other.0.order())
-    }
 }
 
 /// What is yet to happen. `T` is what happens; small, and copied about.
@@ -75,14 +59,15 @@ impl<T> Ord for Present<T> {
 pub struct Agenda<T> {
     /// The moment of the entries in `present`; nothing earlier may be scheduled.
     now: u64,
-    present: BinaryHeap<Reverse<Present<T>>>,
+    present: [VecDeque<T>; Rank::ALL.len()],
+    /// Bit `i` is set if `present[i]` holds anything.
+    ranks: u8,
     /// `later[i]` holds entries whose highest bit of difference to `now` is bit `i`.
     later: [Vec<Entry<T>>; 64],
     /// Bit `i` is set if `later[i]` holds anything.
     filled: u64,
     /// Time and rank of the next entry, once somebody asked; arrivals ask far more often than they pop.
     soonest: Option<(u64, Rank)>,
-    sequence: u64,
     len: usize,
 }
 
@@ -90,11 +75,11 @@ impl<T: Copy> Default for Agenda<T> {
     fn default() -> Self {
         Self {
             now: 0,
-            present: BinaryHeap::new(),
+            present: std::array::from_fn(|_| VecDeque::new()),
+            ranks: 0,
             later: std::array::from_fn(|_| Vec::new()),
             filled: 0,
             soonest: None,
-            sequence: 0,
             len: 0,
         }
     }
@@ -118,17 +103,16 @@ impl<T: Copy> Agenda<T> {
     /// If `at` is earlier than the last entry taken out: nothing happens in the past.
     pub fn push(&mut self, at: Instant, rank: Rank, what: T) {
         assert!(at.0 >= self.now, "scheduled for {at}, which is past {}", Instant(self.now));
-        let entry = Entry { at: at.0, rank, sequence: self.sequence, what };
-        self.sequence += 1;
         self.len += 1;
         self.soonest = self.soonest.map(|it| it.min((at.0, rank)));
-        self.file(entry);
+        self.file(Entry { at: at.0, rank, what });
     }
 
     fn file(&mut self, entry: Entry<T>) {
         let differs = entry.at ^ self.now;
         if differs == 0 {
-            self.present.push(Reverse(Present(entry)));
+            self.present[entry.rank as usize].push_back(entry.what);
+            self.ranks |= 1 << entry.rank as u8;
         } else {
             let bit = 63 - differs.leading_zeros();
             self.later[bit as usize].push(entry);
@@ -139,8 +123,8 @@ impl<T: Copy> Agenda<T> {
     /// The time and rank of the next entry.
     pub fn peek(&mut self) -> Option<(Instant, Rank)> {
         if self.soonest.is_none() {
-            self.soonest = match self.present.peek() {
-                Some(Reverse(Present(entry))) => Some((entry.at, entry.rank)),
+            self.soonest = match self.first_rank() {
+                Some(rank) => Some((self.now, rank)),
                 // The lowest filled bucket holds the earliest entries.
                 None if self.filled != 0 => self.later[self.filled.trailing_zeros() as usize]
                     .iter()
@@ -154,14 +138,24 @@ impl<T: Copy> Agenda<T> {
 
     /// Takes the next entry out.
     pub fn pop(&mut self) -> Option<(Instant, Rank, T)> {
-        if self.present.is_empty() {
+        if self.ranks == 0 {
             let at = self.peek()?.0;
             self.move_to(at);
         }
-        self.soonest = None;
-        let Reverse(Present(entry)) = self.present.pop()?;
+        let rank = self.first_rank()?;
+        let line = &mut self.present[rank as usize];
+        let what = line.pop_front()?;
+        if line.is_empty() {
+            self.ranks &= !(1 << rank as u8);
+        }
+        self.soonest = self.first_rank().map(|it| (self.now, it));
         self.len -= 1;
-        Some((Instant(entry.at), entry.rank, entry.what))
+        Some((Instant(self.now), rank, what))
+    }
+
+    /// The lowest rank of the present moment's entries.
+    fn first_rank(&self) -> Option<Rank> {
+        (self.ranks != 0).then(|| Rank::ALL[self.ranks.trailing_zeros() as usize])
     }
 
     /// Makes `at` the present moment: nothing earlier may be scheduled from now on.
@@ -173,7 +167,7 @@ impl<T: Copy> Agenda<T> {
         if at.0 <= self.now {
             return;
         }
-        assert!(self.present.is_empty(), "entries are left at {}", Instant(self.now));
+        assert!(self.ranks == 0, "entries are left at {}", Instant(self.now));
         let highest = 63 - (at.0 ^ self.now).leading_zeros();
         self.now = at.0;
         // Buckets up to the highest bit that changed may now be filed wrongly.

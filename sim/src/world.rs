@@ -4,9 +4,9 @@
 use crate::agenda::{Agenda, Rank};
 use crate::faults::{Fate, Fault, FaultPlan};
 use crate::startup::Startup;
+use cluster::alive_map::AliveMap;
 use cluster::arrival::{Arrival, ArrivalStream, StreamError, TaskArrival, What};
-use cluster::event::{Action, Change, Event, NodeEvent, NodeReport, Report};
-use cluster::id_map::IdMap;
+use cluster::event::{Action, Change, Event, Facts, NodeEvent, NodeReport, Report};
 use cluster::ids::{GroupId, NodeId, TaskId};
 use cluster::journal::Fingerprint;
 use cluster::manager::Manager;
@@ -268,7 +268,7 @@ pub fn run(
         config,
         manager: Manager::new(config.rules, scheduler),
         agenda: Agenda::default(),
-        lives: IdMap::default(),
+        lives: AliveMap::default(),
         down: Vec::new(),
         node_fates: BTreeMap::new(),
         zone_fates: Vec::new(),
@@ -303,7 +303,7 @@ struct World<'a> {
     config: &'a Config,
     manager: Manager,
     agenda: Agenda<Todo>,
-    lives: IdMap<TaskId, Life>,
+    lives: AliveMap<TaskId, Life>,
     down: Vec<Down>,
     node_fates: BTreeMap<NodeId, Fate>,
     zone_fates: Vec<Option<Fate>>,
@@ -404,7 +404,7 @@ impl World<'_> {
 
     /// Changes what is known of a task and keeps count of those that have something ahead of them.
     fn live<T>(&mut self, task: TaskId, change: impl FnOnce(&mut Life) -> T) -> Option<T> {
-        let life = self.lives.get_mut(&task)?;
+        let life = self.lives.get_mut(task)?;
         self.futures -= u64::from(life.has_future());
         let out = change(life);
         self.futures += u64::from(life.has_future());
@@ -493,7 +493,7 @@ impl World<'_> {
         self.progress.tasks += 1;
         let is_withdrawn = arrival.withdrawn.is_some();
         let life = Life { lifetime: arrival.lifetime, attempt: None, goes_on: false, is_withdrawn };
-        self.lives.insert(task, life);
+        assert!(self.lives.insert(task, life).is_some(), "{task}: arrives twice");
         self.futures += u64::from(is_withdrawn);
         if let Some(at) = arrival.withdrawn {
             self.schedule(at.max(now), Rank::Withdrawal, Todo::Withdraw { task });
@@ -599,7 +599,7 @@ impl World<'_> {
         self.idle += u64::from(matches!(todo, Todo::Wake) || todo.ends_a_fault());
         match todo {
             Todo::Exit { task, attempt } => {
-                if self.lives.get(&task).and_then(|it| it.attempt) != Some(attempt) {
+                if self.lives.get(task).and_then(|it| it.attempt) != Some(attempt) {
                     return Ok(());
                 }
                 let code = self.config.exit_codes.get(&task).copied().unwrap_or(0);
@@ -607,7 +607,7 @@ impl World<'_> {
                 self.handle(now, Event::TaskReported { task, attempt, report })
             }
             Todo::Started { task, attempt } => {
-                if self.lives.get(&task).and_then(|it| it.attempt) != Some(attempt) {
+                if self.lives.get(task).and_then(|it| it.attempt) != Some(attempt) {
                     return Ok(());
                 }
                 self.runs(now, task, attempt);
@@ -615,7 +615,7 @@ impl World<'_> {
                 self.handle(now, Event::TaskReported { task, attempt, report })
             }
             Todo::Withdraw { task } => {
-                if self.lives.contains(&task) {
+                if self.lives.contains(task) {
                     self.handle(now, Event::TaskCancelled { task })
                 } else {
                     Ok(())
@@ -738,31 +738,34 @@ impl World<'_> {
         self.settle(now)
     }
 
-    /// Follows one change of the cluster in what is known of the tasks.
-    fn follow(&mut self, now: Instant, change: Change) {
-        match change {
+    /// Follows one change of the last call in what is known of the tasks.
+    fn follow(&mut self, now: Instant, change: usize) {
+        match self.manager.changes()[change] {
             // The manager made it: no arrival brought it.
-            Change::Queued { task } if task.task.is_replica() && task.attempts == 0 => {
-                let known = self.config.replica_lifetimes.get(&task.task);
-                let lifetime =
-                    known.or_else(|| self.config.service_lifetimes.get(task.group.as_ref()?));
+            Change::Queued { task: Facts { task, attempts: 0, group, .. } }
+                if task.is_replica() =>
+            {
+                let known = self.config.replica_lifetimes.get(&task);
+                let lifetime = known.or_else(|| self.config.service_lifetimes.get(&group?));
                 let life = Life {
                     lifetime: lifetime.copied(),
                     attempt: None,
                     goes_on: false,
                     is_withdrawn: false,
                 };
-                self.lives.insert(task.task, life);
+                self.lives.insert(task, life);
             }
-            Change::Adopted { task, .. } => self.runs(now, task.task, task.attempts),
-            Change::Interrupted { task, .. } => {
-                self.live(task.task, |life| {
+            Change::Adopted { task: Facts { task, attempts, .. }, .. } => {
+                self.runs(now, task, attempts);
+            }
+            Change::Interrupted { task: Facts { task, .. }, .. } => {
+                self.live(task, |life| {
                     life.attempt = None;
                     life.goes_on = false;
                 });
             }
-            Change::Ended { task, .. } => {
-                if let Some(life) = self.lives.remove(&task.task) {
+            Change::Ended { task: Facts { task, .. }, .. } => {
+                if let Some(life) = self.lives.remove(task) {
                     self.futures -= u64::from(life.has_future());
                 }
                 self.progress.ended += 1;
@@ -799,7 +802,7 @@ impl World<'_> {
             self.observer.observe(now, self.manager.changes(), self.manager.state());
         }
         for at in 0..self.manager.changes().len() {
-            self.follow(now, self.manager.changes()[at]);
+            self.follow(now, at);
         }
         let actions = std::mem::take(&mut self.actions);
         for action in &actions {

@@ -7,9 +7,129 @@ use super::InputRef;
 use crate::event::{Action, Event, OnLoss, Report, Submission, TaskKind};
 use crate::units::Instant;
 
+/// Longer than any submission, report or start, and eight bytes more.
+const PIECE: usize = 96;
+
+/// A part of a record.
+struct Piece {
+    bytes: [u8; PIECE],
+    length: usize,
+}
+
+impl Piece {
+    const EMPTY: Self = Self { bytes: [0; PIECE], length: 0 };
+
+    #[inline]
+    fn byte(&mut self, it: u8) {
+        self.bytes[self.length] = it;
+        self.length += 1;
+    }
+
+    #[inline]
+    fn number(&mut self, it: u64) {
+        if it < 0x80 {
+            self.byte(it as u8);
+        } else if it < 1 << 56 {
+            // Halves, quarters, eighths of 28, 14 and 7 bits move to where 32, 16 and 8 begin.
+            let halves = (it & 0x0fff_ffff) | (it >> 28) << 32;
+            let quarters = (halves & 0x0000_3fff_0000_3fff) | (halves & 0x0fff_c000_0fff_c000) << 2;
+            let eighths =
+                (quarters & 0x007f_007f_007f_007f) | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
+            let last = (63 - it.leading_zeros()) / 7;
+            let more = 0x0080_8080_8080_8080 & ((1 << (8 * last)) - 1);
+            let room = &mut self.bytes[self.length..self.length + 8];
+            room.copy_from_slice(&(eighths | more).to_le_bytes());
+            self.length += last as usize + 1;
+        } else {
+            self.large(it);
+        }
+    }
+
+    #[cold]
+    fn large(&mut self, mut it: u64) {
+        while it >= 0x80 {
+            self.byte(it as u8 | 0x80);
+            it >>= 7;
+        }
+        self.byte(it as u8);
+    }
+
+    fn signed(&mut self, it: i32) {
+        self.number(u64::from(((it << 1) ^ (it >> 31)) as u32));
+    }
+
+    fn optional(&mut self, it: Option<u64>) {
+        match it {
+            None => self.byte(0),
+            Some(it) => {
+                self.byte(1);
+                self.number(it);
+            }
+        }
+    }
+
+    fn submission(&mut self, it: &Submission) {
+        self.number(it.task.0);
+        self.number(u64::from(it.definition.0));
+        self.optional(it.group.map(|it| u64::from(it.0)));
+        self.byte(match it.kind {
+            TaskKind::Job => 0,
+            TaskKind::Service => 1,
+        });
+        self.signed(it.priority);
+        self.optional(it.estimate.map(|it| it.0));
+        self.byte(match it.on_loss {
+            OnLoss::Restart => 0,
+            OnLoss::End => 1,
+        });
+    }
+}
+
+/// Bytes that records are appended to, with room behind them, so that a piece is copied without counting.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bytes {
+    bytes: Vec<u8>,
+    /// Where those end that were written.
+    end: usize,
+}
+
+impl Bytes {
+    pub(super) fn written(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.end
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.end = 0;
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        if self.bytes.len() < self.end + more {
+            self.bytes.resize(2 * (self.end + more), 0);
+        }
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.bytes[self.end..][..bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    #[inline]
+    fn append(&mut self, piece: &Piece) {
+        self.reserve(PIECE);
+        self.bytes[self.end..self.end + PIECE].copy_from_slice(&piece.bytes);
+        self.end += piece.length;
+    }
+}
+
 /// Appends the record's bytes, if it is one of the usual ones.
 pub(super) fn encode(
-    out: &mut Vec<u8>,
+    out: &mut Bytes,
     at: Instant,
     input: &InputRef<'_>,
     actions: &[Action],
@@ -18,90 +138,49 @@ pub(super) fn encode(
     if !actions.iter().all(is_start) {
         return false;
     }
+    let code = match input {
+        InputRef::Decide | InputRef::Event(Event::TaskSubmitted(_)) => None,
+        InputRef::Event(Event::TaskReported { report: Report::Started, .. }) => None,
+        InputRef::Event(Event::TaskReported { report: Report::Exited { code }, .. }) => Some(*code),
+        InputRef::Event(_) => return false,
+    };
+    let mut piece = Piece::EMPTY;
+    piece.number(at.0);
     match input {
         InputRef::Event(Event::TaskSubmitted(it)) => {
-            number(out, at.0);
-            out.extend([0, 2]);
-            submission(out, it);
+            piece.byte(0);
+            piece.byte(2);
+            piece.submission(it);
         }
-        InputRef::Event(Event::TaskReported { task, attempt, report }) => {
-            let code = match report {
-                Report::Started => None,
-                Report::Exited { code } => Some(*code),
-                Report::Healthy | Report::Unhealthy | Report::Failed { .. } => return false,
-            };
-            number(out, at.0);
-            out.extend([0, 5]);
-            number(out, task.0);
-            number(out, u64::from(*attempt));
+        InputRef::Event(Event::TaskReported { task, attempt, .. }) => {
+            piece.byte(0);
+            piece.byte(5);
+            piece.number(task.0);
+            piece.number(u64::from(*attempt));
             match code {
-                None => out.push(0),
+                None => piece.byte(0),
                 Some(code) => {
-                    out.push(1);
-                    signed(out, code);
+                    piece.byte(1);
+                    piece.signed(code);
                 }
             }
         }
-        InputRef::Event(_) => return false,
-        InputRef::Decide => {
-            number(out, at.0);
-            out.push(1);
-        }
+        InputRef::Event(_) | InputRef::Decide => piece.byte(1),
     }
-    number(out, actions.len() as u64);
+    piece.number(actions.len() as u64);
+    out.append(&piece);
     for action in actions {
         if let Action::Start { task, node, attempt, devices } = action {
-            out.push(0);
-            number(out, task.0);
-            number(out, u64::from(node.0));
-            number(out, u64::from(*attempt));
-            number(out, devices.0);
+            let mut piece = Piece::EMPTY;
+            piece.byte(0);
+            piece.number(task.0);
+            piece.number(u64::from(node.0));
+            piece.number(u64::from(*attempt));
+            piece.number(devices.0);
+            out.append(&piece);
         }
     }
     true
-}
-
-fn submission(out: &mut Vec<u8>, it: &Submission) {
-    number(out, it.task.0);
-    number(out, u64::from(it.definition.0));
-    optional(out, it.group.map(|it| u64::from(it.0)));
-    out.push(match it.kind {
-        TaskKind::Job => 0,
-        TaskKind::Service => 1,
-    });
-    signed(out, it.priority);
-    optional(out, it.estimate.map(|it| it.0));
-    out.push(match it.on_loss {
-        OnLoss::Restart => 0,
-        OnLoss::End => 1,
-    });
-}
-
-fn optional(out: &mut Vec<u8>, it: Option<u64>) {
-    match it {
-        None => out.push(0),
-        Some(it) => {
-            out.push(1);
-            number(out, it);
-        }
-    }
-}
-
-fn signed(out: &mut Vec<u8>, it: i32) {
-    number(out, u64::from(((it << 1) ^ (it >> 31)) as u32));
-}
-
-#[inline]
-fn number(out: &mut Vec<u8>, mut it: u64) {
-    let mut bytes = [0; 10];
-    let mut length = 0;
-    while it >= 0x80 {
-        bytes[length] = it as u8 | 0x80;
-        it >>= 7;
-        length += 1;
-    }
-    bytes[length] = it as u8;
-    out.extend_from_slice(&bytes[..=length]);
 }
 
 #[cfg(test)]
@@ -169,11 +248,22 @@ mod tests {
             actions in prop::collection::vec(action(), 0..4),
         ) {
             let input = || event.as_ref().map_or(InputRef::Decide, InputRef::Event);
-            let mut bytes = vec![7];
+            let mut bytes = Bytes::default();
+            bytes.extend(&[7]);
             let is_usual = encode(&mut bytes, at, &input(), &actions);
             let record = RecordRef { at, input: input(), actions: &actions };
             let want = postcard::to_stdvec(&record).unwrap();
-            prop_assert_eq!(&bytes[1..], if is_usual { &want[..] } else { &[] });
+            prop_assert_eq!(&bytes.written()[1..], if is_usual { &want[..] } else { &[] });
+        }
+
+        #[test]
+        fn numbers_are_postcards(number in large(), shift in 0..64u32, less in any::<bool>()) {
+            for it in [number, (1 << shift) - u64::from(less)] {
+                let mut piece = Piece::EMPTY;
+                piece.number(it);
+                let want = postcard::to_stdvec(&it).unwrap();
+                prop_assert_eq!(&piece.bytes[..piece.length], want);
+            }
         }
     }
 }

@@ -23,11 +23,25 @@ impl Waiting {
         self.ring.is_empty() && self.others.is_empty()
     }
 
+    #[inline]
     pub(super) fn first(&self) -> Option<(Place, TaskId)> {
         let front = self.ring.front().map(|&(place, task)| (place, task.expect("no gap is first")));
+        if self.others.is_empty() {
+            return front;
+        }
         let Some((&place, &task)) = self.others.first_key_value() else { return front };
         let other = (place, task);
         Some(front.map_or(other, |it| it.min(other)))
+    }
+
+    #[inline]
+    pub(super) fn first_place(&self) -> Option<Place> {
+        let front = self.ring.front().map(|it| it.0);
+        if self.others.is_empty() {
+            return front;
+        }
+        let other = self.others.first_key_value().map(|it| *it.0);
+        front.into_iter().chain(other).min()
     }
 
     pub(super) fn insert(&mut self, place: Place, task: TaskId) {
