@@ -1,75 +1,71 @@
 //! Averages over time that need no history.
 
-use cluster::units::Span;
+use cluster::units::Instant;
 
-/// Time-weighted mean and peak of a whole number. Exact: sums are integers.
+/// A whole number that changes at moments, summed over time. Exact.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TimeMean {
+pub struct Steps {
+    value: u64,
+    since: Instant,
     sum: u128,
-    weight: u128,
-    last: u64,
     peak: u64,
 }
 
-impl TimeMean {
-    /// The number was `value` for `length`.
-    pub fn hold(&mut self, value: u64, length: Span) {
-        self.sum += u128::from(value) * u128::from(length.0);
-        self.weight += u128::from(length.0);
-        self.last = value;
+impl Steps {
+    /// From now on it is `value`. Before the first call it is zero.
+    #[inline]
+    pub fn set(&mut self, now: Instant, value: u64) {
+        if self.value > 0 {
+            self.sum += u128::from(self.value) * u128::from(now.since(self.since).0);
+        }
+        self.since = now;
+        self.value = value;
         self.peak = self.peak.max(value);
     }
 
-    /// Mean over all time held; the last value if no time passed at all.
-    pub fn mean(&self) -> f64 {
-        if self.weight == 0 { self.last as f64 } else { self.sum as f64 / self.weight as f64 }
+    /// What it is.
+    pub fn value(&self) -> u64 {
+        self.value
     }
 
-    /// Largest value held.
-    pub fn peak(&self) -> f64 {
-        self.peak as f64
+    /// Sum over the time until it was last set.
+    pub fn sum(&self) -> u128 {
+        self.sum
+    }
+
+    /// Largest value.
+    pub fn peak(&self) -> u64 {
+        self.peak
     }
 }
 
-/// Share of one number in another over time: the integral of the part over the integral of the whole,
-/// and the largest share at any moment. Exact sums; a whole of zero never counts.
+/// The largest share of one number in another. A whole of zero never counts.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TimeShare {
-    part: u128,
-    whole: u128,
-    /// Part and whole of the last moment.
-    last: (u64, u64),
-    /// Those of the moment with the largest share; a whole of zero before there was any.
-    peak: (u64, u64),
+pub struct Peak {
+    part: u64,
+    /// Zero before there was any.
+    whole: u64,
 }
 
-impl TimeShare {
-    /// `part` of `whole` was so for `length`.
-    pub fn hold(&mut self, part: u64, whole: u64, length: Span) {
-        self.part += u128::from(part) * u128::from(length.0);
-        self.whole += u128::from(whole) * u128::from(length.0);
-        self.last = (part, whole);
-        let (peak_part, peak_whole) = self.peak;
+impl Peak {
+    /// It is `part` of `whole`.
+    #[inline]
+    pub fn look(&mut self, part: u64, whole: u64) {
+        if whole == self.whole {
+            self.part = self.part.max(part);
+            return;
+        }
         // Whatever the first share is, it is the largest so far.
         let is_more =
-            u128::from(part) * u128::from(peak_whole) > u128::from(peak_part) * u128::from(whole);
-        if whole > 0 && (is_more || peak_whole == 0) {
-            self.peak = (part, whole);
+            u128::from(part) * u128::from(self.whole) > u128::from(self.part) * u128::from(whole);
+        if whole > 0 && (is_more || self.whole == 0) {
+            *self = Self { part, whole };
         }
     }
 
-    /// Share over all time; that of the last moment if no time passed; `None` without a whole.
-    pub fn mean(&self) -> Option<f64> {
-        if self.whole == 0 {
-            share(self.last.0, self.last.1)
-        } else {
-            Some(self.part as f64 / self.whole as f64)
-        }
-    }
-
-    /// Largest share at any moment.
-    pub fn peak(&self) -> Option<f64> {
-        share(self.peak.0, self.peak.1)
+    /// Largest share seen.
+    pub fn share(&self) -> Option<f64> {
+        share(self.part, self.whole)
     }
 }
 
@@ -78,37 +74,35 @@ pub fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
+/// `part ÷ whole`, or `None` where the whole is zero.
+pub fn quotient(part: u128, whole: u128) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mean_is_weighted_by_time() {
-        let mut mean = TimeMean::default();
-        mean.hold(4, Span(1));
-        mean.hold(1, Span(3));
-        assert_eq!((mean.mean(), mean.peak()), (1.75, 4.0));
+    fn a_number_is_summed_until_it_was_last_set() {
+        let mut it = Steps::default();
+        it.set(Instant(2), 4);
+        it.set(Instant(3), 1);
+        it.set(Instant(6), 0);
+        assert_eq!((it.sum(), it.peak(), it.value()), (4 + 3, 4, 0));
     }
 
     #[test]
-    fn without_time_the_last_value_stands() {
-        let mut mean = TimeMean::default();
-        mean.hold(4, Span(0));
-        mean.hold(3, Span(0));
-        assert_eq!(mean.mean(), 3.0);
-        let mut share = TimeShare::default();
-        assert_eq!(share.mean(), None);
-        share.hold(1, 4, Span(0));
-        assert_eq!(share.mean(), Some(0.25));
-    }
-
-    #[test]
-    fn a_share_is_of_capacity_time() {
-        // Half of 4 for one second, then all of 2 for one second: 4 of 6.
-        let mut it = TimeShare::default();
-        it.hold(2, 4, Span(1));
-        it.hold(2, 2, Span(1));
-        it.hold(0, 0, Span(9));
-        assert_eq!((it.mean(), it.peak()), (Some(4.0 / 6.0), Some(1.0)));
+    fn the_largest_share_is_found_whatever_the_whole() {
+        let mut it = Peak::default();
+        assert_eq!(it.share(), None);
+        it.look(0, 0);
+        assert_eq!(it.share(), None);
+        for (part, whole, want) in
+            [(0, 4, 0.0), (1, 4, 0.25), (0, 4, 0.25), (1, 2, 0.5), (1, 3, 0.5)]
+        {
+            it.look(part, whole);
+            assert_eq!(it.share(), Some(want), "{part} of {whole}");
+        }
     }
 }

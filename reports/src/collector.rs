@@ -1,12 +1,15 @@
 //! The observer that feeds all metrics and takes samples.
 
-use crate::average::{TimeMean, TimeShare};
 use crate::group_zones::{GroupZones, Population};
-use crate::metrics::{self, Metric, Moment, Sampled};
+use crate::metrics::{self, Metrics, Moment, Sampled};
+use crate::over_time::OverTime;
 use crate::run_report::{Grouping, RunReport, SampleRow, Samples, ZoneRow};
-use cluster::event::Change;
+use cluster::event::{Change, Ending};
+use cluster::ids::NodeId;
+use cluster::nodes::Nodes;
 use cluster::observer::Observer;
 use cluster::state::State;
+use cluster::touched::Mark;
 use cluster::units::{Instant, Span};
 
 /// The typed options of a [`Collector`].
@@ -26,20 +29,35 @@ impl Default for CollectorConfig {
     }
 }
 
-/// A metric at work, with its place in the sample rows.
-struct Seat {
-    entry: &'static metrics::Entry,
-    metric: Box<dyn Metric>,
-    sample_columns: std::ops::Range<usize>,
+/// Which nodes changed since the last sample.
+#[derive(Default)]
+struct Touched {
+    mark: Option<Mark>,
+    /// Once each.
+    nodes: Vec<NodeId>,
+    /// Number of the sample that last had the node.
+    seen: Vec<u32>,
+    samples: u32,
 }
 
-/// What one zone has been over the run.
-#[derive(Debug, Clone, Copy, Default)]
-struct ZoneSums {
-    nodes: TimeMean,
-    tasks: TimeMean,
-    allocated: [TimeShare; 4],
-    utilised: [TimeShare; 4],
+impl Touched {
+    /// Looks again. `false` if any node may have changed.
+    fn look(&mut self, nodes: &Nodes) -> bool {
+        self.nodes.clear();
+        self.samples += 1;
+        self.seen.resize(nodes.len(), 0);
+        let touched = self.mark.and_then(|it| nodes.touched_since(it));
+        self.mark = Some(nodes.mark());
+        let Some(touched) = touched else { return false };
+        for node in touched {
+            let seen = &mut self.seen[node.row()];
+            if *seen != self.samples {
+                *seen = self.samples;
+                self.nodes.push(node);
+            }
+        }
+        true
+    }
 }
 
 /// Watches one run and turns it into numbers, in memory that does not grow with its length.
@@ -47,63 +65,56 @@ struct ZoneSums {
 /// Time counts from the first change it sees. Hand it every change and every step of time, then
 /// [`finish`](Collector::finish) it.
 pub struct Collector {
-    seats: Vec<Seat>,
+    metrics: Metrics,
+    over_time: OverTime,
     groups: GroupZones,
-    zones: Vec<ZoneSums>,
     started: Option<Instant>,
     now: Instant,
-    samples: Vec<SampleRow>,
-    sampled: Vec<Sampled>,
-    samples_max: usize,
-    interval: Span,
     /// Of the next sample; `None` until the first change.
     next_sample: Option<Instant>,
+    samples: Vec<SampleRow>,
+    sampled: Vec<Sampled>,
+    /// Where the sample columns of each metric end.
+    sample_ends: Vec<usize>,
+    samples_max: usize,
+    interval: Span,
     horizon: Option<Instant>,
+    touched: Touched,
 }
 
 impl Collector {
     /// A collector of all metrics of [`metrics::ALL`].
     pub fn new(config: CollectorConfig) -> Self {
-        let mut seats = Vec::new();
-        let mut at = 0;
-        for entry in metrics::ALL {
-            let end = at + (entry.sample_columns)().len();
-            seats.push(Seat { entry, metric: (entry.build)(), sample_columns: at..end });
-            at = end;
-        }
+        let mut columns = 0;
+        let ends = metrics::ALL.iter().map(|it| {
+            columns += (it.sample_columns)().len();
+            columns
+        });
+        let sample_ends: Vec<usize> = ends.collect();
         Self {
-            seats,
+            metrics: Metrics::default(),
+            over_time: OverTime::default(),
             groups: GroupZones::default(),
-            zones: Vec::new(),
             started: None,
             now: Instant::ZERO,
+            next_sample: None,
             samples: Vec::new(),
-            sampled: vec![Sampled::default(); at],
+            sampled: vec![Sampled::default(); columns],
+            sample_ends,
             samples_max: config.samples_max.max(4),
             interval: Span(config.sample_interval.0.max(1)),
-            next_sample: None,
             horizon: config.horizon,
+            touched: Touched::default(),
         }
     }
 
     /// The state lasted for `length`, which may be zero only at the very end.
+    #[inline]
     fn hold(&mut self, state: &State, length: Span) {
-        self.groups.settle(state);
-        let moment =
-            Moment { now: self.now, state, totals: state.nodes().totals(), groups: &self.groups };
-        for seat in &mut self.seats {
-            seat.metric.advance(&moment, length);
-        }
-        let totals = state.nodes().zone_totals();
-        self.zones.resize(self.zones.len().max(totals.len()), ZoneSums::default());
-        for (zone, now) in self.zones.iter_mut().zip(totals) {
-            zone.nodes.hold(u64::from(now.nodes), length);
-            zone.tasks.hold(now.tasks, length);
-            for it in 0..4 {
-                zone.allocated[it].hold(now.held[it], now.capacity[it], length);
-                zone.utilised[it].hold(now.running[it], now.capacity[it], length);
-            }
-        }
+        self.groups.settle(self.now, state, true);
+        self.over_time.settle(self.now, state);
+        let Self { metrics, over_time, groups, now, .. } = self;
+        metrics.advance(&Moment { now: *now, state, over_time, groups, touched: None }, length);
     }
 
     /// Takes the samples that are due before `to` (or at it), all of the present state.
@@ -134,18 +145,12 @@ impl Collector {
     }
 
     fn sample_values(&mut self, state: &State) -> Vec<Option<f64>> {
-        let moment =
-            Moment { now: self.now, state, totals: state.nodes().totals(), groups: &self.groups };
+        let is_known = self.touched.look(state.nodes());
+        let Self { metrics, over_time, groups, now, touched, sample_ends, .. } = self;
+        let touched = is_known.then_some(&touched.nodes[..]);
         let mut values = Vec::with_capacity(self.sampled.len());
-        for seat in &mut self.seats {
-            seat.metric.sample(&moment, &mut values);
-            assert_eq!(
-                values.len(),
-                seat.sample_columns.end,
-                "metric {} gives as many samples as it has columns",
-                seat.entry.card.name
-            );
-        }
+        let at = Moment { now: *now, state, over_time, groups, touched };
+        metrics.sample(&at, sample_ends, &mut values);
         values
     }
 
@@ -158,13 +163,17 @@ impl Collector {
 
     /// The numbers, if the run ends at `end` in this state.
     pub fn finish(mut self, end: Instant, state: &State) -> RunReport {
-        let start = self.started.unwrap_or(end);
         let end = end.max(self.now);
+        let start = self.started.unwrap_or(end);
+        if self.started.is_none() {
+            self.over_time.begin(start);
+            self.now = start;
+        }
         self.advance(end, state);
         if end == start {
             self.hold(state, Span::ZERO);
         } else {
-            self.groups.settle(state);
+            self.groups.settle(self.now, state, false);
         }
         self.sample(end, true, state);
         if self.samples.last().is_none_or(|it| it.time_us < end.0) {
@@ -174,38 +183,30 @@ impl Collector {
         for it in &mut self.sampled {
             it.close(end);
         }
-        let moment =
-            Moment { now: end, state, totals: state.nodes().totals(), groups: &self.groups };
-        let (mut columns, mut values) = (Vec::new(), Vec::new());
-        let (mut sample_columns, mut wait_ecdf) = (Vec::new(), Vec::new());
-        for seat in &mut self.seats {
-            seat.metric.finish(&moment, &self.sampled[seat.sample_columns.clone()], &mut values);
-            columns.extend((seat.entry.columns)());
-            assert_eq!(
-                values.len(),
-                columns.len(),
-                "metric {} gives as many values as it has columns",
-                seat.entry.card.name
-            );
-            sample_columns.extend((seat.entry.sample_columns)());
-            wait_ecdf = seat.metric.wait_ecdf().unwrap_or(wait_ecdf);
-        }
+        self.over_time.close(end, state);
+        self.groups.close(start, end);
+        let Self { metrics, over_time, groups, sampled, sample_ends, .. } = &mut self;
+        let mut values = Vec::new();
+        let at = Moment { now: end, state, over_time, groups, touched: None };
+        metrics.finish(&at, sampled, sample_ends, &mut values);
+        let wait_ecdf = metrics.wait_ecdf();
         let names = state.nodes().zone_names().iter();
         let zones = names
-            .zip(&self.zones)
-            .map(|(name, sums)| ZoneRow {
+            .zip(over_time.zones())
+            .map(|(name, it)| ZoneRow {
                 zone: name.to_owned(),
-                nodes_mean: sums.nodes.mean(),
-                tasks_mean: sums.tasks.mean(),
-                allocated_share: sums.allocated.map(|it| it.mean()),
-                utilised_share: sums.utilised.map(|it| it.mean()),
+                nodes_mean: it.nodes_mean,
+                tasks_mean: it.tasks_mean,
+                allocated_share: it.allocated,
+                utilised_share: it.utilised,
             })
             .collect();
         let (grouping, notes) = self.grouping(state);
+        let sample_columns = metrics::ALL.iter().flat_map(|it| (it.sample_columns)()).collect();
         RunReport {
             start,
             end,
-            columns,
+            columns: metrics::ALL.iter().flat_map(|it| (it.columns)()).collect(),
             values,
             samples: Samples { columns: sample_columns, rows: self.samples },
             wait_ecdf,
@@ -248,12 +249,14 @@ impl Observer for Collector {
             return;
         }
         self.hold(state, to.since(self.now));
-        self.sample(to, false, state);
+        if self.next_sample.is_some_and(|it| it < to) {
+            self.sample(to, false, state);
+        }
         self.now = to;
     }
 
     fn observe(&mut self, now: Instant, changes: &[Change], state: &State) {
-        // A driver that skips `advance` still gets its time counted, though from the later state.
+        // A driver that skips `advance` still gets its time counted.
         if now > self.now {
             self.advance(now, state);
         }
@@ -261,19 +264,84 @@ impl Observer for Collector {
             return;
         }
         if self.started.is_none() {
-            self.started = Some(now);
-            self.now = now;
-            self.next_sample = Some(now);
-            if let Some(horizon) = self.horizon.filter(|&it| it > now) {
-                let rows = (self.samples_max as u64 / 2).max(1);
-                self.interval = Span((horizon.since(now).0 / rows).max(1));
+            self.begin(now);
+        }
+        let Self { metrics, over_time, groups, .. } = self;
+        let mut concerns_groups = false;
+        for change in changes {
+            let at = Moment { now, state, over_time, groups, touched: None };
+            match change {
+                Change::Queued { task } => metrics.queued(&at, task),
+                Change::Placed { task, node } => {
+                    metrics.placed(&at, task, *node);
+                    concerns_groups |= groups.concerns(task);
+                    over_time.placed();
+                }
+                Change::Adopted { task, node } => {
+                    metrics.adopted(&at, task, *node);
+                    concerns_groups |= groups.concerns(task);
+                    over_time.adopted(task, state);
+                }
+                Change::Started { task, node } => {
+                    metrics.started(&at, task, *node);
+                    over_time.started();
+                }
+                Change::Interrupted { task, node } => {
+                    metrics.interrupted(&at, task, *node);
+                    concerns_groups |= groups.concerns(task);
+                    over_time.left(now, task, *node, state);
+                }
+                Change::Ended { task, node, how } => {
+                    metrics.ended(&at, task, *node, *how);
+                    // What was interrupted has left already.
+                    let was_interrupted = matches!(how, Ending::Lost | Ending::Evicted);
+                    if let Some(node) = node.filter(|_| !was_interrupted) {
+                        concerns_groups |= groups.concerns(task);
+                        over_time.left(now, task, node, state);
+                    }
+                }
+                Change::NodeLost { node } => metrics.node_lost(&at, *node),
+                Change::NodeUpdated { node } => metrics.node_updated(&at, *node),
+                Change::NodeReady { .. }
+                | Change::NodeDraining { .. }
+                | Change::NodeUnreachable { .. }
+                | Change::Health { .. }
+                | Change::ServicePut { .. }
+                | Change::ServiceDeleted { .. }
+                | Change::ServiceThrottled { .. } => {}
             }
         }
-        let moment = Moment { now, state, totals: Default::default(), groups: &self.groups };
-        for seat in &mut self.seats {
-            seat.metric.observe(&moment, changes);
+        if concerns_groups {
+            self.note_groups(changes);
         }
-        self.groups.note(changes);
+    }
+}
+
+impl Collector {
+    /// The first change is seen.
+    #[cold]
+    fn begin(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.over_time.begin(now);
+        self.now = now;
+        self.next_sample = Some(now);
+        if let Some(horizon) = self.horizon.filter(|&it| it > now) {
+            let rows = (self.samples_max as u64 / 2).max(1);
+            self.interval = Span((horizon.since(now).0 / rows).max(1));
+        }
+    }
+
+    /// After the metrics, which are told of groups as they were when time last moved on.
+    fn note_groups(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Placed { task, .. }
+            | Change::Adopted { task, .. }
+            | Change::Interrupted { task, .. }
+            | Change::Ended { task, node: Some(_), .. } = change
+            {
+                self.groups.note(task);
+            }
+        }
     }
 }
 

@@ -16,54 +16,75 @@ pub struct Durations {
     histogram: Histogram<u64>,
     sum: u128,
     max: u64,
+    /// The value recorded last, and how often in a row: not in the histogram yet.
+    last: u64,
+    times: u64,
 }
 
 impl Default for Durations {
     fn default() -> Self {
         let histogram = Histogram::new(QUANTILE_DIGITS).expect("3 digits are within 0 to 5");
-        Self { histogram, sum: 0, max: 0 }
+        Self { histogram, sum: 0, max: 0, last: 0, times: 0 }
     }
 }
 
 impl Durations {
     /// Adds one value.
+    #[inline]
     pub fn record(&mut self, value: Span) {
         self.record_many(value, 1);
     }
 
     /// Adds a value several times.
+    #[inline]
     pub fn record_many(&mut self, value: Span, times: u64) {
-        self.histogram
-            .record_n(value.0, times)
-            .expect("the histogram grows to hold any 64-bit value");
-        self.sum += u128::from(value.0) * u128::from(times);
-        self.max = self.max.max(value.0);
+        if value.0 != self.last {
+            self.flush();
+            self.last = value.0;
+        }
+        self.times += times;
+    }
+
+    /// Values often come in runs of equal ones, of which the histogram sees one.
+    fn flush(&mut self) {
+        if self.times > 0 {
+            self.histogram
+                .record_n(self.last, self.times)
+                .expect("the histogram grows to hold any 64-bit value");
+            self.sum += u128::from(self.last) * u128::from(self.times);
+            self.max = self.max.max(self.last);
+            self.times = 0;
+        }
     }
 
     /// How many values there are.
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.histogram.len() + self.times
     }
 
     /// Exact mean.
-    pub fn mean(&self) -> Option<f64> {
+    pub fn mean(&mut self) -> Option<f64> {
+        self.flush();
         (self.count() > 0).then(|| self.sum as f64 / self.count() as f64)
     }
 
     /// Exact maximum.
-    pub fn max(&self) -> Option<f64> {
+    pub fn max(&mut self) -> Option<f64> {
+        self.flush();
         (self.count() > 0).then_some(self.max as f64)
     }
 
     /// The smallest recorded value that at least this share of all values does not exceed, to
     /// [`QUANTILE_DIGITS`].
-    pub fn quantile(&self, share: f64) -> Option<f64> {
+    pub fn quantile(&mut self, share: f64) -> Option<f64> {
+        self.flush();
         let value = self.histogram.value_at_quantile(share).min(self.max);
         (self.count() > 0).then_some(value as f64)
     }
 
     /// The cumulative distribution in at most `limit` points, the last at share one.
-    pub fn ecdf(&self, limit: usize) -> Vec<EcdfPoint> {
+    pub fn ecdf(&mut self, limit: usize) -> Vec<EcdfPoint> {
+        self.flush();
         let total = self.count();
         let mut points: Vec<EcdfPoint> = Vec::new();
         let mut seen = 0u64;
@@ -120,7 +141,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_nothing_known() {
-        let none = Durations::default();
+        let mut none = Durations::default();
         assert_eq!((none.mean(), none.max(), none.quantile(0.5)), (None, None, None));
         assert_eq!(none.ecdf(10), []);
     }

@@ -368,7 +368,7 @@ fn metrics(live: &Side, model: &Side, in_live: &[Placement], in_model: &[Placeme
             Pair { headline: it.headline, ..Pair::new(&it.name, &it.title, it.unit, left, right) }
         })
         .collect();
-    let (left, right) = (live.story.startups(), model.story.startups());
+    let (mut left, mut right) = (live.story.startups(), model.story.startups());
     let mut more = |name: &str, title: &str, unit, left, right| {
         pairs.push(Pair { headline: true, ..Pair::new(name, title, unit, left, right) });
     };

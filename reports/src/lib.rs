@@ -46,6 +46,9 @@ pub mod group_zones;
 pub mod manifest;
 pub mod metrics;
 pub mod number;
+pub mod over_time;
+#[cfg(test)]
+mod plain;
 pub mod run_report;
 #[cfg(test)]
 mod scenario;

@@ -6,7 +6,7 @@
 //! 0 node a z1 4/8            4 cores, 8 GiB, zone z1; 4/8/2 has two GPUs
 //! 0 submit 1 2/4 g0 service @a
 //! 0 adopt 2 1/1 a g0
-//! 3 start 1                  5 exit 1 0 · 6 cancel 1 · 7 lose a · 8 back a · 8 drain a · 9 end
+//! 3 start 1                  5 exit 1 0 · 6 cancel 1 · 7 lose a · 8 back a · 8 drain a · 9 update a 2/4 · 9 end
 //! ```
 //!
 //! Seconds come first. `@a` pins a task to a node; others go to the first that has room.
@@ -21,6 +21,7 @@ use cluster::nodes::{NodeCapacity, NodeSpec};
 use cluster::observer::Observer;
 use cluster::rules::{Rules, Unfit};
 use cluster::scheduler::{Desk, Scheduler};
+use cluster::state::State;
 use cluster::units::{Bytes, GpuMilli, Instant, MilliCpu};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -84,6 +85,13 @@ fn demand(text: &str) -> Demand {
 
 /// Runs a script.
 pub(crate) fn run_with(script: &str, config: CollectorConfig) -> RunReport {
+    let mut collector = Collector::new(config);
+    let (end, state) = drive(script, &mut collector);
+    collector.finish(end, &state)
+}
+
+/// Runs a script before an observer: when it ended, and how things stood then.
+pub(crate) fn drive(script: &str, observer: &mut dyn Observer) -> (Instant, State) {
     let mut rules = Rules::default();
     let mut autostart = false;
     let pins = Pins::default();
@@ -97,19 +105,18 @@ pub(crate) fn run_with(script: &str, config: CollectorConfig) -> RunReport {
         }
     }
     let mut manager = Manager::new(rules, Box::new(Pinned(Arc::clone(&pins))));
-    let mut collector = Collector::new(config);
     let mut now = Instant::ZERO;
     let mut definitions = 0;
     for words in lines {
         let at = Instant((words[0].parse::<f64>().unwrap() * 1e6) as u64);
         if at > now || words[1] == "end" {
-            decide(&mut manager, &mut collector, now, autostart);
-            collector.advance(at, manager.state());
+            decide(&mut manager, observer, now, autostart);
+            observer.advance(at, manager.state());
             now = at;
         }
         if words[1] == "end" {
             manager.state().audit().unwrap();
-            return collector.finish(at, manager.state());
+            return (at, manager.into_state());
         }
         let node = |name: &str| manager.state().nodes().by_name(name).unwrap();
         let task = |text: &str| TaskId(text.parse().unwrap());
@@ -171,6 +178,12 @@ pub(crate) fn run_with(script: &str, config: CollectorConfig) -> RunReport {
                 events.push(Event::TaskReported { task, attempt: attempt(task), report });
             }
             ["cancel", id] => events.push(Event::TaskCancelled { task: task(id) }),
+            ["update", name, size] => {
+                let demand = demand(size);
+                let gpus = vec!["gpu".to_owned(); usize::from(demand.gpus.count)];
+                let capacity = NodeCapacity { amounts: demand.amounts, gpus };
+                events.push(Event::Node { node: node(name), event: NodeEvent::Updated(capacity) });
+            }
             ["lose", name] => {
                 events.push(Event::Node { node: node(name), event: NodeEvent::Lost });
             }
@@ -184,23 +197,23 @@ pub(crate) fn run_with(script: &str, config: CollectorConfig) -> RunReport {
         }
         for event in events {
             manager.handle(now, event, &mut Vec::new());
-            collector.observe(now, manager.changes(), manager.state());
+            observer.observe(now, manager.changes(), manager.state());
         }
     }
     panic!("the script has no end");
 }
 
-fn decide(manager: &mut Manager, collector: &mut Collector, now: Instant, autostart: bool) {
+fn decide(manager: &mut Manager, observer: &mut dyn Observer, now: Instant, autostart: bool) {
     let mut actions = Vec::new();
     manager.decide(now, &mut actions);
-    collector.observe(now, manager.changes(), manager.state());
+    observer.observe(now, manager.changes(), manager.state());
     for action in actions {
         if let Action::Start { task, attempt, .. } = action
             && autostart
         {
             let event = Event::TaskReported { task, attempt, report: Report::Started };
             manager.handle(now, event, &mut Vec::new());
-            collector.observe(now, manager.changes(), manager.state());
+            observer.observe(now, manager.changes(), manager.state());
         }
     }
 }

@@ -1,15 +1,11 @@
 //! Allocation: what placed tasks ask for, as a share of what nodes physically have.
 
-use super::Entry;
-use super::capacity_shares::{CapacityShares, Words};
+use super::capacity_shares::{self, Words};
+use super::{Entry, Metric, Moment, Sampled};
 use crate::column::Card;
 
-pub(super) const ENTRY: Entry = Entry {
-    card: &CARD,
-    columns: || WORDS.columns(),
-    sample_columns: || WORDS.sample_columns(),
-    build: || Box::new(CapacityShares::new(|it| &it.held)),
-};
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns: || WORDS.columns(), sample_columns: || WORDS.sample_columns() };
 
 const WORDS: Words = Words { participle: "allocated", who: "placed tasks", is_headline: true };
 
@@ -19,6 +15,20 @@ const CARD: Card = Card {
     definition: "What placed tasks ask for, starting ones included, as a share of the physical capacity of all nodes that are not lost, integrated over the run: the integral of the amount asked for over the integral of capacity. Over-commit does not enlarge the capacity, so the share can exceed 1. A resource of which the cluster has nothing has no value. It is what was asked for, not measured usage: no trace here holds that for its tasks.",
     source: "Ours. Integrals of integers, so nothing is sampled or rounded.",
 };
+
+#[derive(Default)]
+pub(super) struct Allocation;
+
+impl Metric for Allocation {
+    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
+        let totals = at.totals();
+        capacity_shares::sample(totals.held, totals.capacity, out);
+    }
+
+    fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        capacity_shares::finish(at.over_time.allocated(), out);
+    }
+}
 
 #[cfg(test)]
 mod tests {

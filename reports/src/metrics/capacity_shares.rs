@@ -1,12 +1,10 @@
 //! Shares of capacity over time: what [allocation](super::allocation) and
 //! [utilisation](super::utilisation) have in common.
 
-use super::{Metric, Moment, Sampled};
-use crate::average::{TimeShare, share};
+use crate::average::share;
 use crate::column::{Better, Column, Unit};
+use crate::over_time::CapacityShare;
 use cluster::demand::Resource;
-use cluster::nodes::Totals;
-use cluster::units::Span;
 
 /// The words of one such metric.
 pub(super) struct Words {
@@ -55,34 +53,14 @@ impl Words {
     }
 }
 
-/// Integrates one of the sums of [`Totals`] over that of capacity.
-pub(super) struct CapacityShares {
-    part: fn(&Totals) -> &[u64; 4],
-    shares: [TimeShare; 4],
+/// Of now: one value per resource.
+pub(super) fn sample(part: [u64; 4], capacity: [u64; 4], out: &mut Vec<Option<f64>>) {
+    out.extend((0..4).map(|it| share(part[it], capacity[it])));
 }
 
-impl CapacityShares {
-    pub(super) fn new(part: fn(&Totals) -> &[u64; 4]) -> Self {
-        Self { part, shares: Default::default() }
-    }
-}
-
-impl Metric for CapacityShares {
-    fn advance(&mut self, at: &Moment<'_>, length: Span) {
-        let part = (self.part)(&at.totals);
-        for (it, share) in self.shares.iter_mut().enumerate() {
-            share.hold(part[it], at.totals.capacity[it], length);
-        }
-    }
-
-    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
-        let part = (self.part)(&at.totals);
-        out.extend((0..4).map(|it| share(part[it], at.totals.capacity[it])));
-    }
-
-    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        for share in &self.shares {
-            out.extend([share.mean(), share.peak()]);
-        }
+/// Of the run: mean and peak per resource.
+pub(super) fn finish(shares: [CapacityShare; 4], out: &mut Vec<Option<f64>>) {
+    for CapacityShare { mean, peak } in shares {
+        out.extend([mean, peak]);
     }
 }

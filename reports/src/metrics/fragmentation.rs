@@ -3,13 +3,13 @@
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
 use cluster::demand::Resource;
-use cluster::event::Change;
-use cluster::ids::ShapeId;
+use cluster::event::Facts;
+use cluster::ids::{NodeId, ShapeId};
 use cluster::nodes::Nodes;
 use cluster::shape::Shape;
+use std::cmp::Reverse;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Fragmentation::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 /// Only the shapes submitted most often count, so that a sample's cost is bounded.
 const SHAPES_MAX: usize = 32;
@@ -58,79 +58,52 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct Fragmentation {
+pub(super) struct Fragmentation {
     /// Submissions of each shape so far.
     submitted: Vec<u64>,
-    /// Scratch: how many submissions were of the usual shapes that a node cannot take.
-    kept_out: Vec<u64>,
+    grid: Grid,
 }
 
-/// Adds `count` to every row whose node cannot take the shape; rows of nodes that are not ready do not matter.
-fn add_where_unfit(rows: &mut [u64], count: u64, shape: &Shape, nodes: &Nodes) {
-    if !nodes.is_plain(shape) {
-        for node in nodes.ids().filter(|it| !nodes.fits(shape, *it)) {
-            rows[node.row()] += count;
-        }
-        return;
-    }
-    let [asked_cpu, asked_memory, asked_disk] = shape.amounts;
-    let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it));
-    for (((row, &cpu), &memory), &disk) in rows.iter_mut().zip(cpu).zip(memory).zip(disk) {
-        let is_short = (cpu < asked_cpu) | (memory < asked_memory) | (disk < asked_disk);
-        *row += u64::from(is_short) * count;
-    }
-}
+/// The usual shapes at one moment, with how often each was submitted.
+type Usual<'a> = [(u64, &'a Shape)];
 
-/// What is free of each resource on a node.
-pub(super) fn free_of(nodes: &Nodes, node: cluster::ids::NodeId) -> [u64; 4] {
-    let scalar = |it: Resource| nodes.free(it)[node.row()];
-    let gpu = nodes.devices(node).iter().map(|it| u64::from(it.free().0)).sum();
-    [scalar(Resource::Cpu), scalar(Resource::Memory), scalar(Resource::Disk), gpu]
+/// What is free in all, and, per shape and submission, free where it does not fit.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unusable {
+    free: [u128; 4],
+    unusable: [u128; 4],
 }
 
 impl Metric for Fragmentation {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        for change in changes {
-            if let Change::Queued { task } = change
-                && task.attempts == 0
-            {
-                let row = at.state.shape_of(task.definition).row();
-                if self.submitted.len() <= row {
-                    self.submitted.resize(row + 1, 0);
-                }
-                self.submitted[row] += 1;
-            }
+    fn queued(&mut self, at: &Moment<'_>, task: &Facts) {
+        if task.attempts == 0 {
+            self.count(at.state.shape_of(task.definition));
         }
     }
 
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
-        let mut usual: Vec<(u64, usize)> = self
-            .submitted
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-            .map(|(row, &count)| (count, row))
-            .collect();
-        // Most often first; the older shape first among equals.
-        usual.sort_unstable_by_key(|&(count, row)| (std::cmp::Reverse(count), row));
-        usual.truncate(SHAPES_MAX);
-
         let nodes = at.state.nodes();
-        self.kept_out.clear();
-        self.kept_out.resize(nodes.len(), 0);
-        for &(count, row) in &usual {
-            add_where_unfit(&mut self.kept_out, count, at.state.shape(ShapeId(row as u32)), nodes);
+        let mut rows: Vec<usize> =
+            (0..self.submitted.len()).filter(|&it| self.submitted[it] > 0).collect();
+        if rows.len() > SHAPES_MAX {
+            rows.select_nth_unstable_by_key(SHAPES_MAX, by_count(&self.submitted));
         }
-        let mut free = [0u128; 4];
-        let mut unusable = [0u128; 4];
-        for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
-            let (here, weight) = (free_of(nodes, node), self.kept_out[node.row()]);
-            for it in 0..4 {
-                free[it] += u128::from(here[it]);
-                unusable[it] += u128::from(here[it]) * u128::from(weight);
-            }
-        }
+        let shape = |row: usize| at.state.shape(ShapeId(row as u32));
+        let usual: Vec<(u64, &Shape)> =
+            rows.iter().take(SHAPES_MAX).map(|&it| (self.submitted[it], shape(it))).collect();
         let weight: u64 = usual.iter().map(|it| it.0).sum();
+        let Unusable { free, unusable } = if usual.iter().all(|it| nodes.is_plain(it.1)) {
+            if !self.grid.has_lines_of(&usual) {
+                let others = SHAPES_MAX.min(rows.len());
+                rows[others..].sort_unstable_by_key(by_count(&self.submitted));
+                self.grid.draw(rows.iter().map(|&it| shape(it)), SHAPES_MAX);
+            }
+            self.grid.follow(nodes, at.touched);
+            self.grid.sum(&usual)
+        } else {
+            self.grid.is_filled = false;
+            look_at_all(&usual, nodes)
+        };
         for it in 0..4 {
             let whole = free[it] * u128::from(weight);
             out.push((whole > 0).then(|| unusable[it] as f64 / whole as f64));
@@ -140,6 +113,176 @@ impl Metric for Fragmentation {
     fn finish(&mut self, _: &Moment<'_>, sampled: &[Sampled], out: &mut Vec<Option<f64>>) {
         out.extend(sampled.iter().map(Sampled::mean));
     }
+}
+
+impl Fragmentation {
+    fn count(&mut self, shape: ShapeId) {
+        if self.submitted.len() <= shape.row() {
+            self.submitted.resize(shape.row() + 1, 0);
+        }
+        self.submitted[shape.row()] += 1;
+    }
+}
+
+/// Most often first; the older shape first among equals.
+fn by_count(submitted: &[u64]) -> impl Fn(&usize) -> (Reverse<u64>, usize) {
+    |&row| (Reverse(submitted[row]), row)
+}
+
+/// Looks at every node. For shapes that ask for more than amounts.
+fn look_at_all(usual: &Usual<'_>, nodes: &Nodes) -> Unusable {
+    let mut sum = Unusable::default();
+    for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
+        let kept_out = usual.iter().filter(|(_, shape)| !nodes.fits(shape, node)).map(|it| it.0);
+        sum.add(free_of(nodes, node).map(u128::from), kept_out.sum());
+    }
+    sum
+}
+
+impl Unusable {
+    /// Where `kept_out` submissions cannot go, so much is free.
+    fn add(&mut self, free: [u128; 4], kept_out: u64) {
+        for (it, free) in free.into_iter().enumerate() {
+            self.free[it] += free;
+            self.unusable[it] += free * u128::from(kept_out);
+        }
+    }
+}
+
+/// A grid has at most so many cells, unless the usual shapes alone need more.
+const CELLS_MAX: usize = 4096;
+
+/// Not in a cell: the node is not ready.
+const NOWHERE: u32 = u32::MAX;
+
+/// Ready nodes in cells: between any two nodes of a cell lies no amount that a shape asks for, so that the same
+/// shapes fit on them. Kept from sample to sample; only nodes that changed move.
+#[derive(Default)]
+struct Grid {
+    /// Per scalar resource, the amounts that shapes ask for, ascending. A cell has a position between
+    /// them in each.
+    amounts: [Vec<u64>; 3],
+    /// What is free on the nodes of each cell.
+    cells: Vec<[u128; 4]>,
+    /// The cell of each node, and what was free on it when it was last looked at.
+    places: Vec<(u32, [u64; 4])>,
+    /// Whether every node has its place.
+    is_filled: bool,
+    /// Scratch: submissions of the usual shapes that fit in each cell.
+    fitting: Vec<u64>,
+}
+
+impl Grid {
+    /// Whether its lines are at what these shapes ask for.
+    fn has_lines_of(&self, usual: &Usual<'_>) -> bool {
+        let has = |(amounts, amount): (&Vec<u64>, &u64)| {
+            *amount == 0 || amounts.binary_search(amount).is_ok()
+        };
+        usual.iter().all(|(_, shape)| self.amounts.iter().zip(&shape.amounts).all(has))
+    }
+
+    /// Draws lines for the first `least` shapes, and for the others as long as there is room.
+    fn draw<'a>(&mut self, shapes: impl Iterator<Item = &'a Shape>, least: usize) {
+        self.amounts = Default::default();
+        for (index, shape) in shapes.enumerate() {
+            let mut amounts = self.amounts.clone();
+            for (amounts, &amount) in amounts.iter_mut().zip(&shape.amounts) {
+                if amount > 0
+                    && let Err(at) = amounts.binary_search(&amount)
+                {
+                    amounts.insert(at, amount);
+                }
+            }
+            let cells: usize = amounts.iter().map(|it| it.len() + 1).product();
+            if index >= least && cells > CELLS_MAX {
+                break;
+            }
+            self.amounts = amounts;
+        }
+        self.is_filled = false;
+    }
+
+    fn sizes(&self) -> [usize; 3] {
+        [0, 1, 2].map(|it| self.amounts[it].len() + 1)
+    }
+
+    /// The cell where so much is free.
+    fn cell(&self, free: &[u64; 4]) -> usize {
+        let [_, memory, disk] = self.sizes();
+        let at = |it: usize| self.amounts[it].partition_point(|&amount| amount <= free[it]);
+        (at(0) * memory + at(1)) * disk + at(2)
+    }
+
+    /// Looks at a node again.
+    fn look(&mut self, nodes: &Nodes, node: NodeId) {
+        let (cell, free) = self.places[node.row()];
+        if cell != NOWHERE {
+            for (sum, free) in self.cells[cell as usize].iter_mut().zip(free) {
+                *sum -= u128::from(free);
+            }
+        }
+        self.places[node.row()] = if nodes.ready()[node.row()] {
+            let free = free_of(nodes, node);
+            let cell = self.cell(&free);
+            for (sum, free) in self.cells[cell].iter_mut().zip(free) {
+                *sum += u128::from(free);
+            }
+            (cell as u32, free)
+        } else {
+            (NOWHERE, [0; 4])
+        };
+    }
+
+    /// Follows what happened to the nodes.
+    fn follow(&mut self, nodes: &Nodes, touched: Option<&[NodeId]>) {
+        match touched {
+            Some(touched) if self.is_filled => {
+                touched.iter().for_each(|&it| self.look(nodes, it));
+            }
+            _ => {
+                self.cells.clear();
+                self.cells.resize(self.sizes().iter().product(), [0; 4]);
+                self.places.clear();
+                self.places.resize(nodes.len(), (NOWHERE, [0; 4]));
+                nodes.ids().for_each(|it| self.look(nodes, it));
+                self.is_filled = true;
+            }
+        }
+    }
+
+    fn sum(&mut self, usual: &Usual<'_>) -> Unusable {
+        let [_, memory, disk] = self.sizes();
+        self.fitting.clear();
+        self.fitting.resize(self.cells.len(), 0);
+        for (count, shape) in usual {
+            let [cpu, memory, disk] = shape.amounts;
+            let first = self.cell(&[cpu, memory, disk, 0]);
+            self.fitting[first] += count;
+        }
+        // A shape fits in a cell if it fits one step before it, in any direction.
+        for (stride, size) in [(memory * disk, usize::MAX), (disk, memory), (1, disk)] {
+            for at in stride..self.fitting.len() {
+                if at / stride % size > 0 {
+                    self.fitting[at] += self.fitting[at - stride];
+                }
+            }
+        }
+        let total: u64 = usual.iter().map(|it| it.0).sum();
+        let mut sum = Unusable::default();
+        for (free, fitting) in self.cells.iter().zip(&self.fitting) {
+            if *free != [0; 4] {
+                sum.add(*free, total - fitting);
+            }
+        }
+        sum
+    }
+}
+
+/// What is free of each resource on a node.
+pub(super) fn free_of(nodes: &Nodes, node: NodeId) -> [u64; 4] {
+    let row = node.row();
+    let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it)[row]);
+    [cpu, memory, disk, nodes.gpu_free(node)]
 }
 
 #[cfg(test)]

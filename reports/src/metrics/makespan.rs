@@ -2,11 +2,11 @@
 
 use super::{Entry, Metric, Moment, Sampled, none};
 use crate::column::{Better, Card, Column, Unit};
-use cluster::event::Change;
+use cluster::event::{Ending, Facts};
+use cluster::ids::NodeId;
 use cluster::units::Instant;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns: none, build: || Box::new(Makespan::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns: none };
 
 const CARD: Card = Card {
     name: "makespan",
@@ -27,24 +27,19 @@ fn columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct Makespan {
-    first: Option<Instant>,
+pub(super) struct Makespan {
     last: Option<Instant>,
 }
 
 impl Metric for Makespan {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        self.first = self.first.or(Some(at.now));
-        if changes.iter().any(|it| matches!(it, Change::Ended { node: Some(_), .. })) {
+    fn ended(&mut self, at: &Moment<'_>, _: &Facts, node: Option<NodeId>, _: Ending) {
+        if node.is_some() {
             self.last = Some(at.now);
         }
     }
 
-    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        out.push(match (self.first, self.last) {
-            (Some(first), Some(last)) => Some(last.since(first).0 as f64),
-            _ => None,
-        });
+    fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        out.push(self.last.map(|it| it.since(at.over_time.start()).0 as f64));
     }
 }
 

@@ -1,12 +1,9 @@
 //! Nodes used: how many nodes hold at least one task.
 
 use super::{Entry, Metric, Moment, Sampled};
-use crate::average::TimeMean;
 use crate::column::{Better, Card, Column, Unit};
-use cluster::units::Span;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(NodesUsed::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "nodes-used",
@@ -37,22 +34,18 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct NodesUsed {
-    used: TimeMean,
-}
+pub(super) struct NodesUsed;
 
 impl Metric for NodesUsed {
-    fn advance(&mut self, at: &Moment<'_>, length: Span) {
-        self.used.hold(u64::from(at.totals.nodes_in_use), length);
-    }
-
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
-        out.push(Some(f64::from(at.totals.nodes_in_use)));
-        out.push(Some(f64::from(at.totals.nodes)));
+        let totals = at.totals();
+        out.push(Some(f64::from(totals.nodes_in_use)));
+        out.push(Some(f64::from(totals.nodes)));
     }
 
-    fn finish(&mut self, _: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        out.extend([Some(self.used.mean()), Some(self.used.peak())]);
+    fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        let (mean, peak) = at.over_time.nodes_used();
+        out.extend([Some(mean), Some(peak)]);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
+use cluster::event::Facts;
+use cluster::ids::NodeId;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Overfull) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "overfull",
@@ -40,12 +41,48 @@ fn sample_columns() -> Vec<Column> {
     )]
 }
 
-struct Overfull;
+/// A node can come to hold too much only by a task that is found on it or by offering less: those are looked at.
+#[derive(Default)]
+pub(super) struct Overfull {
+    suspects: Vec<NodeId>,
+    /// Whether a node is among them.
+    is_suspect: Vec<bool>,
+    /// Whether all nodes were looked at once.
+    has_looked: bool,
+}
+
+impl Overfull {
+    fn suspect(&mut self, node: NodeId) {
+        if self.is_suspect.len() <= node.row() {
+            self.is_suspect.resize(node.row() + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_suspect[node.row()], true) {
+            self.suspects.push(node);
+        }
+    }
+}
 
 impl Metric for Overfull {
+    fn adopted(&mut self, _: &Moment<'_>, _: &Facts, node: NodeId) {
+        self.suspect(node);
+    }
+
+    fn node_updated(&mut self, _: &Moment<'_>, node: NodeId) {
+        self.suspect(node);
+    }
+
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let nodes = at.state.nodes();
-        out.push(Some(nodes.ids().filter(|&it| nodes.is_overfull(it)).count() as f64));
+        if !self.has_looked {
+            self.has_looked = true;
+            nodes.ids().for_each(|it| self.suspect(it));
+        }
+        let is_suspect = &mut self.is_suspect;
+        self.suspects.retain(|&it| {
+            is_suspect[it.row()] = nodes.is_overfull(it);
+            is_suspect[it.row()]
+        });
+        out.push(Some(self.suspects.len() as f64));
     }
 
     fn finish(&mut self, _: &Moment<'_>, sampled: &[Sampled], out: &mut Vec<Option<f64>>) {

@@ -3,11 +3,11 @@
 use super::{Entry, Metric, Moment, Sampled, none};
 use crate::column::{Better, Card, Column, Unit};
 use crate::durations::Durations;
-use cluster::event::{Change, Ending};
+use cluster::event::{Ending, Facts};
+use cluster::ids::NodeId;
 use cluster::units::Span;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns: none, build: || Box::new(Slowdown::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns: none };
 
 const CARD: Card = Card {
     name: "slowdown",
@@ -34,29 +34,30 @@ fn columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct Slowdown {
+pub(super) struct Slowdown {
     /// In thousandths.
     all: Durations,
 }
 
 /// Bounded slowdown in thousandths, rounded to the nearest.
 fn bounded_slowdown_milli(response: Span, run: Span) -> u64 {
+    if response <= run.max(RUN_MIN) {
+        return 1000;
+    }
     let run = u128::from(run.max(RUN_MIN).0);
     let milli = (u128::from(response.0) * 1000 + run / 2) / run;
     u64::try_from(milli).unwrap_or(u64::MAX).max(1000)
 }
 
 impl Metric for Slowdown {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        for change in changes {
-            if let Change::Ended { task, how: Ending::Exited { .. }, .. } = change
-                && let Some(started) = task.started
-                && !task.adopted
-            {
-                let response = at.now.since(task.submitted);
-                let milli = bounded_slowdown_milli(response, at.now.since(started));
-                self.all.record(Span(milli));
-            }
+    fn ended(&mut self, at: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
+        if let Ending::Exited { .. } = how
+            && let Some(started) = task.started
+            && !task.adopted
+        {
+            let response = at.now.since(task.submitted);
+            let milli = bounded_slowdown_milli(response, at.now.since(started));
+            self.all.record(Span(milli));
         }
     }
 

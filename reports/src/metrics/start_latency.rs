@@ -3,14 +3,10 @@
 use super::{Entry, Metric, Moment, Sampled, none};
 use crate::column::{Better, Card, Column, Unit};
 use crate::durations::Durations;
-use cluster::event::Change;
+use cluster::event::Facts;
+use cluster::ids::NodeId;
 
-pub(super) const ENTRY: Entry = Entry {
-    card: &CARD,
-    columns,
-    sample_columns: none,
-    build: || Box::new(StartLatency::default()),
-};
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns: none };
 
 const CARD: Card = Card {
     name: "start-latency",
@@ -38,18 +34,14 @@ fn columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct StartLatency {
+pub(super) struct StartLatency {
     all: Durations,
 }
 
 impl Metric for StartLatency {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        for change in changes {
-            if let Change::Started { task, .. } = change
-                && task.attempts == 1
-            {
-                self.all.record(at.now.since(task.submitted));
-            }
+    fn started(&mut self, at: &Moment<'_>, task: &Facts, _: NodeId) {
+        if task.attempts == 1 {
+            self.all.record(at.now.since(task.submitted));
         }
     }
 

@@ -4,11 +4,11 @@ use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
 use crate::metrics::fragmentation::free_of;
 use cluster::demand::Resource;
-use cluster::event::Change;
-use cluster::nodes::NodeStatus;
+use cluster::event::Facts;
+use cluster::ids::{NodeId, ShapeId};
+use cluster::nodes::{NodeStatus, Nodes};
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Stranded::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "stranded",
@@ -50,47 +50,109 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct Stranded {
+pub(super) struct Stranded {
+    /// Shapes of which tasks were seen, and those that came since the last sample.
+    seen: Vec<bool>,
+    fresh: Vec<ShapeId>,
     /// Whether any task asked for the resource.
     asked: [bool; 4],
+    /// What each node strands; nothing if it is lost.
+    stranded: Vec<[f64; 4]>,
+    /// What each node offers of what is asked for; nothing if it is lost.
+    offered: Vec<[u64; 4]>,
+    /// Over all nodes.
+    offered_all: [u128; 4],
 }
 
-impl Metric for Stranded {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        if self.asked == [true; 4] {
-            return;
+impl Stranded {
+    #[inline]
+    fn see(&mut self, shape: ShapeId) {
+        if self.seen.get(shape.row()) != Some(&true) {
+            self.see_first(shape);
         }
-        for change in changes {
-            if let Change::Queued { task } | Change::Adopted { task, .. } = change {
-                let shape = at.state.shape(at.state.shape_of(task.definition));
-                for (asked, amount) in self.asked.iter_mut().zip(shape.totals()) {
-                    *asked |= amount > 0;
+    }
+
+    #[cold]
+    fn see_first(&mut self, shape: ShapeId) {
+        self.seen.resize(self.seen.len().max(shape.row() + 1), false);
+        self.seen[shape.row()] = true;
+        self.fresh.push(shape);
+    }
+
+    /// Looks at a node again.
+    fn look(&mut self, nodes: &Nodes, node: NodeId) {
+        let row = node.row();
+        let (mut offered, mut stranded) = ([0; 4], [0.0; 4]);
+        if nodes.status(node) != NodeStatus::Lost {
+            for it in Resource::SCALARS.into_iter().filter(|it| self.asked[it.row()]) {
+                offered[it.row()] = nodes.allocatable(it)[row];
+            }
+            if self.asked[3] {
+                offered[3] = nodes.gpu_capacity(node);
+            }
+            let free = free_of(nodes, node);
+            let mut shares = [0.0; 4];
+            let mut smallest = 1.0;
+            for it in 0..4 {
+                if offered[it] > 0 {
+                    shares[it] = free[it] as f64 / offered[it] as f64;
+                    smallest = f64::min(smallest, shares[it]);
+                }
+            }
+            for it in 0..4 {
+                if offered[it] > 0 {
+                    stranded[it] = (shares[it] - smallest) * offered[it] as f64;
                 }
             }
         }
+        self.stranded[row] = stranded;
+        let before = &mut self.offered[row];
+        if *before != offered {
+            for it in 0..4 {
+                self.offered_all[it] -= u128::from(before[it]);
+                self.offered_all[it] += u128::from(offered[it]);
+            }
+            *before = offered;
+        }
+    }
+}
+
+impl Metric for Stranded {
+    fn queued(&mut self, at: &Moment<'_>, task: &Facts) {
+        self.see(at.state.shape_of(task.definition));
+    }
+
+    fn adopted(&mut self, at: &Moment<'_>, task: &Facts, _: NodeId) {
+        self.see(at.state.shape_of(task.definition));
     }
 
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let nodes = at.state.nodes();
-        let mut offered_all = [0u128; 4];
-        let mut stranded_all = [0f64; 4];
-        for node in nodes.ids().filter(|&it| nodes.status(it) != NodeStatus::Lost) {
-            let scalar = |it: Resource| nodes.allocatable(it)[node.row()];
-            let gpu = nodes.devices(node).iter().map(|it| u64::from(it.capacity.0)).sum();
-            let offered =
-                [scalar(Resource::Cpu), scalar(Resource::Memory), scalar(Resource::Disk), gpu];
-            let free = free_of(nodes, node);
-            let counts = |it: &usize| self.asked[*it] && offered[*it] > 0;
-            let share = |it: usize| free[it] as f64 / offered[it] as f64;
-            let smallest = (0..4).filter(counts).map(share).fold(1.0, f64::min);
-            for it in (0..4).filter(counts) {
-                offered_all[it] += u128::from(offered[it]);
-                stranded_all[it] += (share(it) - smallest) * offered[it] as f64;
+        let before = self.asked;
+        for shape in self.fresh.drain(..) {
+            for (asked, amount) in self.asked.iter_mut().zip(at.state.shape(shape).totals()) {
+                *asked |= amount > 0;
             }
         }
-        for it in 0..4 {
-            let offered = offered_all[it];
-            out.push((offered > 0).then(|| stranded_all[it] / offered as f64));
+        match at.touched {
+            Some(touched) if before == self.asked => {
+                touched.iter().for_each(|&it| self.look(nodes, it));
+            }
+            _ => {
+                self.stranded.resize(nodes.len(), [0.0; 4]);
+                self.offered.resize(nodes.len(), [0; 4]);
+                nodes.ids().for_each(|it| self.look(nodes, it));
+            }
+        }
+        // Always in the same order, since sums of floats depend on it.
+        let mut stranded_all = [0.0; 4];
+        for stranded in &self.stranded {
+            for (sum, stranded) in stranded_all.iter_mut().zip(stranded) {
+                *sum += stranded;
+            }
+        }
+        for (stranded, offered) in stranded_all.into_iter().zip(self.offered_all) {
+            out.push((offered > 0).then(|| stranded / offered as f64));
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
-use cluster::event::{Change, Ending};
+use cluster::event::{Ending, Facts};
 use cluster::ids::NodeId;
+use cluster::nodes::NodeStatus;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(Tasks::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "tasks",
@@ -69,7 +69,7 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct Tasks {
+pub(super) struct Tasks {
     submitted: u64,
     adopted: u64,
     placed: u64,
@@ -84,46 +84,45 @@ struct Tasks {
 }
 
 impl Metric for Tasks {
-    fn observe(&mut self, _: &Moment<'_>, changes: &[Change]) {
-        // The loss of a node is told after the interruptions that it caused, in the same call.
-        let mut lost: Vec<NodeId> = changes
-            .iter()
-            .filter_map(|it| match it {
-                Change::NodeLost { node } => Some(*node),
-                _ => None,
-            })
-            .collect();
-        lost.sort_unstable();
-        for change in changes {
-            match change {
-                Change::Queued { task } if task.attempts == 0 => self.submitted += 1,
-                Change::Adopted { .. } => self.adopted += 1,
-                Change::Placed { task, .. } if task.attempts == 1 => self.placed += 1,
-                Change::Interrupted { node, .. } if lost.binary_search(node).is_ok() => {
-                    self.interruptions += 1;
-                }
-                Change::Interrupted { .. } => self.evictions += 1,
-                Change::Ended { task, how, .. } => match how {
-                    Ending::Exited { code } => {
-                        self.finished += 1;
-                        self.failed += u64::from(*code != 0);
-                    }
-                    // A service that has no more use for a task takes it back, as a user does.
-                    Ending::Cancelled | Ending::Stopped(_) => {
-                        self.cancelled += 1;
-                        self.cancelled_unplaced += u64::from(task.attempts == 0);
-                    }
-                    Ending::Dropped(_) => self.dropped += 1,
-                    Ending::Lost | Ending::Evicted | Ending::FailedToStart(_) => self.killed += 1,
-                },
-                _ => {}
+    fn queued(&mut self, _: &Moment<'_>, task: &Facts) {
+        self.submitted += u64::from(task.attempts == 0);
+    }
+
+    fn adopted(&mut self, _: &Moment<'_>, _: &Facts, _: NodeId) {
+        self.adopted += 1;
+    }
+
+    fn placed(&mut self, _: &Moment<'_>, task: &Facts, _: NodeId) {
+        self.placed += u64::from(task.attempts == 1);
+    }
+
+    fn interrupted(&mut self, at: &Moment<'_>, _: &Facts, node: NodeId) {
+        if at.state.nodes().status(node) == NodeStatus::Lost {
+            self.interruptions += 1;
+        } else {
+            self.evictions += 1;
+        }
+    }
+
+    fn ended(&mut self, _: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
+        match how {
+            Ending::Exited { code } => {
+                self.finished += 1;
+                self.failed += u64::from(code != 0);
             }
+            // A service that has no more use for a task takes it back, as a user does.
+            Ending::Cancelled | Ending::Stopped(_) => {
+                self.cancelled += 1;
+                self.cancelled_unplaced += u64::from(task.attempts == 0);
+            }
+            Ending::Dropped(_) => self.dropped += 1,
+            Ending::Lost | Ending::Evicted | Ending::FailedToStart(_) => self.killed += 1,
         }
     }
 
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         out.push(Some(at.state.pending_count() as f64));
-        out.push(Some(at.totals.tasks as f64));
+        out.push(Some(at.totals().tasks as f64));
     }
 
     fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {

@@ -1,15 +1,11 @@
 //! Utilisation: what running tasks ask for, as a share of what nodes physically have.
 
-use super::Entry;
-use super::capacity_shares::{CapacityShares, Words};
+use super::capacity_shares::{self, Words};
+use super::{Entry, Metric, Moment, Sampled};
 use crate::column::Card;
 
-pub(super) const ENTRY: Entry = Entry {
-    card: &CARD,
-    columns: || WORDS.columns(),
-    sample_columns: || WORDS.sample_columns(),
-    build: || Box::new(CapacityShares::new(|it| &it.running)),
-};
+pub(super) const ENTRY: Entry =
+    Entry { card: &CARD, columns: || WORDS.columns(), sample_columns: || WORDS.sample_columns() };
 
 const WORDS: Words = Words { participle: "utilised", who: "running tasks", is_headline: false };
 
@@ -19,6 +15,20 @@ const CARD: Card = Card {
     definition: "As allocation, but only tasks whose containers run: the difference is capacity that is held by tasks that are still starting. It is the demand of running tasks, not the cpu or memory that they really touch; no trace here holds measured usage.",
     source: "Ours; equal to allocation where start-up takes no time.",
 };
+
+#[derive(Default)]
+pub(super) struct Utilisation;
+
+impl Metric for Utilisation {
+    fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
+        let totals = at.totals();
+        capacity_shares::sample(totals.running, totals.capacity, out);
+    }
+
+    fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
+        capacity_shares::finish(at.over_time.utilised(), out);
+    }
+}
 
 #[cfg(test)]
 mod tests {

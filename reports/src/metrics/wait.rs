@@ -4,12 +4,12 @@ use super::{Entry, Metric, Moment, Sampled, none};
 use crate::column::{Better, Card, Column, Unit};
 use crate::durations::Durations;
 use crate::run_report::EcdfPoint;
-use cluster::event::{Change, Ending};
+use cluster::event::{Ending, Facts};
+use cluster::ids::NodeId;
 use cluster::units::Instant;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns: none, build: || Box::new(Wait::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns: none };
 
 const CARD: Card = Card {
     name: "wait",
@@ -43,53 +43,108 @@ fn columns() -> Vec<Column> {
     ]
 }
 
+/// Tasks that wait for their first placement, counted by the moment since when.
 #[derive(Default)]
-struct Wait {
-    ended: Durations,
-    /// How many tasks that were never placed wait since each moment.
-    open: BTreeMap<Instant, u64>,
-    ecdf: Vec<EcdfPoint>,
+struct Open {
+    /// Oldest first; the first and the last are never zero.
+    since: VecDeque<(Instant, u64)>,
+    /// How many of them are zero.
+    empty: usize,
 }
 
-impl Wait {
-    /// A task that had waited since `since` waits no longer.
-    fn close(&mut self, since: Instant) {
-        if let Some(count) = self.open.get_mut(&since) {
+impl Open {
+    #[inline]
+    fn add(&mut self, since: Instant) {
+        match self.since.back_mut() {
+            Some((last, count)) if *last == since => *count += 1,
+            Some((last, _)) if *last > since => self.add_between(since),
+            _ => self.since.push_back((since, 1)),
+        }
+    }
+
+    #[cold]
+    fn add_between(&mut self, since: Instant) {
+        match self.since.binary_search_by_key(&since, |it| it.0) {
+            Ok(at) => {
+                self.empty -= usize::from(self.since[at].1 == 0);
+                self.since[at].1 += 1;
+            }
+            Err(at) => self.since.insert(at, (since, 1)),
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, since: Instant) {
+        // Most often it is the youngest: it was placed as soon as it came.
+        if let Some((last, count)) = self.since.back_mut()
+            && *last == since
+        {
             *count -= 1;
             if *count == 0 {
-                self.open.remove(&since);
+                self.empty += 1;
+                self.trim();
             }
+        } else if let Ok(at) = self.since.binary_search_by_key(&since, |it| it.0)
+            && self.since[at].1 > 0
+        {
+            self.since[at].1 -= 1;
+            if self.since[at].1 == 0 {
+                self.empty += 1;
+                self.trim();
+            }
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.since.back().is_some_and(|it| it.1 == 0) {
+            self.since.pop_back();
+            self.empty -= 1;
+        }
+        while self.since.front().is_some_and(|it| it.1 == 0) {
+            self.since.pop_front();
+            self.empty -= 1;
+        }
+        if self.empty > 16 && self.empty > self.since.len() / 2 {
+            self.since.retain(|it| it.1 > 0);
+            self.empty = 0;
         }
     }
 }
 
+#[derive(Default)]
+pub(super) struct Wait {
+    ended: Durations,
+    open: Open,
+    ecdf: Vec<EcdfPoint>,
+}
+
 impl Metric for Wait {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Queued { task } if task.attempts == 0 => {
-                    *self.open.entry(task.submitted).or_default() += 1;
-                }
-                Change::Placed { task, .. } if task.attempts == 1 => {
-                    self.close(task.submitted);
-                    self.ended.record(at.now.since(task.submitted));
-                }
-                Change::Ended { task, how: Ending::Dropped(_) | Ending::Cancelled, .. }
-                    if task.attempts == 0 =>
-                {
-                    self.close(task.submitted);
-                }
-                _ => {}
-            }
+    fn queued(&mut self, _: &Moment<'_>, task: &Facts) {
+        if task.attempts == 0 {
+            self.open.add(task.submitted);
+        }
+    }
+
+    fn placed(&mut self, at: &Moment<'_>, task: &Facts, _: NodeId) {
+        if task.attempts == 1 {
+            self.open.remove(task.submitted);
+            self.ended.record(at.now.since(task.submitted));
+        }
+    }
+
+    fn ended(&mut self, _: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
+        if task.attempts == 0 && matches!(how, Ending::Dropped(_) | Ending::Cancelled) {
+            self.open.remove(task.submitted);
         }
     }
 
     fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        let mut all = self.ended.clone();
-        for (&since, &count) in &self.open {
+        let all = &mut self.ended;
+        let mut open = 0;
+        for &(since, count) in self.open.since.iter().filter(|it| it.1 > 0) {
             all.record_many(at.now.since(since), count);
+            open += count;
         }
-        let open: u64 = self.open.values().sum();
         out.extend([
             all.mean(),
             all.quantile(0.5),
@@ -172,5 +227,39 @@ mod tests {
         let shares: Vec<f64> = points.iter().map(|it| it.share).collect();
         assert_eq!(shares, [0.25, 0.5, 0.75, 1.0]);
         assert_eq!(points[0].value_us, 0);
+    }
+}
+
+#[cfg(test)]
+mod open_tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn open_waits_are_counted_as_by_a_map(steps in prop::collection::vec((any::<bool>(), 0..12u64), 1..200)) {
+            let (mut open, mut map, mut now) = (Open::default(), BTreeMap::<u64, u64>::new(), 0);
+            for (is_new, back) in steps {
+                if is_new {
+                    now += back / 6;
+                    open.add(Instant(now));
+                    *map.entry(now).or_default() += 1;
+                } else {
+                    let since = now.saturating_sub(back);
+                    open.remove(Instant(since));
+                    if let Some(count) = map.get_mut(&since) {
+                        *count -= 1;
+                        if *count == 0 {
+                            map.remove(&since);
+                        }
+                    }
+                }
+                let there: Vec<(u64, u64)> =
+                    open.since.iter().filter(|it| it.1 > 0).map(|it| (it.0.0, it.1)).collect();
+                prop_assert_eq!(there, map.clone().into_iter().collect::<Vec<_>>());
+                prop_assert!(open.since.len() <= 2 * map.len() + 33);
+            }
+        }
     }
 }

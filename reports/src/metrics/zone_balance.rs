@@ -2,11 +2,8 @@
 
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
-use crate::group_zones::{Population, Tally};
-use cluster::units::Span;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(ZoneBalance::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "zone-balance",
@@ -40,22 +37,7 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct ZoneBalance {
-    over_time: [OverTime; 2],
-}
-
-/// Of one population.
-#[derive(Default)]
-struct OverTime {
-    skew: u128,
-    groups: u128,
-    last: Option<f64>,
-    worst: Option<u32>,
-}
-
-fn mean_of(tally: Tally) -> Option<f64> {
-    (tally.groups > 0).then(|| tally.skew as f64 / tally.groups as f64)
-}
+pub(super) struct ZoneBalance;
 
 /// Whether there is more than one zone to be spread over.
 pub(super) fn has_zones(at: &Moment<'_>) -> bool {
@@ -63,32 +45,16 @@ pub(super) fn has_zones(at: &Moment<'_>) -> bool {
 }
 
 impl Metric for ZoneBalance {
-    fn advance(&mut self, at: &Moment<'_>, length: Span) {
-        for population in Population::ALL {
-            let tally = at.groups.tally(population);
-            let it = &mut self.over_time[population as usize];
-            it.skew += u128::from(tally.skew) * u128::from(length.0);
-            it.groups += u128::from(tally.groups) * u128::from(length.0);
-            it.last = mean_of(tally);
-            for spread in at.groups.settled() {
-                if spread.is_service || population == Population::Groups {
-                    it.worst = it.worst.max(Some(spread.skew));
-                }
-            }
-        }
-    }
-
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let tally = at.groups.tally(at.groups.population());
-        out.push(mean_of(tally).filter(|_| has_zones(at)));
+        out.push(tally.skew_mean().filter(|_| has_zones(at)));
     }
 
     fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        let it = &self.over_time[at.groups.population() as usize];
-        let mean = if it.groups == 0 { it.last } else { Some(it.skew as f64 / it.groups as f64) };
+        let (mean, worst) = at.groups.skew();
         let has_zones = has_zones(at);
         out.push(mean.filter(|_| has_zones));
-        out.push(it.worst.map(f64::from).filter(|_| has_zones));
+        out.push(worst.map(f64::from).filter(|_| has_zones));
     }
 }
 

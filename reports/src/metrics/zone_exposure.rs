@@ -3,11 +3,8 @@
 use super::zone_balance::has_zones;
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
-use crate::group_zones::{ONE, Population, Tally};
-use cluster::units::Span;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns, build: || Box::new(ZoneExposure::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns };
 
 const CARD: Card = Card {
     name: "zone-exposure",
@@ -50,53 +47,19 @@ fn sample_columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct ZoneExposure {
-    over_time: [OverTime; 2],
-}
-
-/// Of one population; shares in units of 1/[`ONE`].
-#[derive(Default)]
-struct OverTime {
-    exposure: u128,
-    groups: u128,
-    last: Option<f64>,
-    worst: Option<u64>,
-}
-
-fn mean_of(tally: Tally) -> Option<f64> {
-    (tally.groups > 0).then(|| tally.exposure as f64 / ONE as f64 / tally.groups as f64)
-}
+pub(super) struct ZoneExposure;
 
 impl Metric for ZoneExposure {
-    fn advance(&mut self, at: &Moment<'_>, length: Span) {
-        for population in Population::ALL {
-            let tally = at.groups.tally(population);
-            let it = &mut self.over_time[population as usize];
-            it.exposure += tally.exposure * u128::from(length.0);
-            it.groups += u128::from(tally.groups) * u128::from(length.0);
-            it.last = mean_of(tally);
-            for spread in at.groups.settled() {
-                if spread.is_service || population == Population::Groups {
-                    it.worst = it.worst.max(Some(spread.exposure));
-                }
-            }
-        }
-    }
-
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let tally = at.groups.tally(at.groups.population());
-        out.push(mean_of(tally).filter(|_| has_zones(at)));
+        out.push(tally.exposure_mean().filter(|_| has_zones(at)));
     }
 
     fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
-        let it = &self.over_time[at.groups.population() as usize];
-        let mean = match it.groups {
-            0 => it.last,
-            groups => Some(it.exposure as f64 / ONE as f64 / groups as f64),
-        };
+        let (mean, worst) = at.groups.exposure();
         let has_zones = has_zones(at);
         out.push(mean.filter(|_| has_zones));
-        out.push(it.worst.map(|it| it as f64 / ONE as f64).filter(|_| has_zones));
+        out.push(worst.filter(|_| has_zones));
     }
 }
 

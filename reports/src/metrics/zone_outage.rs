@@ -4,13 +4,13 @@ use super::{Entry, Metric, Moment, Sampled, none};
 use crate::average::share;
 use crate::column::{Better, Card, Column, Unit};
 use crate::group_zones::Population;
-use cluster::event::{Change, TaskKind};
-use cluster::ids::{GroupId, ZoneId};
+use cluster::event::{Facts, TaskKind};
+use cluster::ids::{GroupId, NodeId, ZoneId};
+use cluster::nodes::NodeStatus;
 use cluster::units::{Instant, Span};
 use std::collections::BTreeMap;
 
-pub(super) const ENTRY: Entry =
-    Entry { card: &CARD, columns, sample_columns: none, build: || Box::new(ZoneOutage::default()) };
+pub(super) const ENTRY: Entry = Entry { card: &CARD, columns, sample_columns: none };
 
 const CARD: Card = Card {
     name: "zone-outage",
@@ -51,7 +51,7 @@ fn columns() -> Vec<Column> {
 }
 
 #[derive(Default)]
-struct ZoneOutage {
+pub(super) struct ZoneOutage {
     /// The instant that the burst is about.
     at: Instant,
     /// Groups with two or more tasks before the burst, per population.
@@ -75,6 +75,14 @@ struct Loss {
 }
 
 impl ZoneOutage {
+    /// A node is lost: if it is the first of this instant, a burst begins.
+    fn begin(&mut self, at: &Moment<'_>) {
+        if self.zones.is_empty() || self.at != at.now {
+            self.at = at.now;
+            self.groups_before = Population::ALL.map(|it| at.groups.tally(it).groups);
+        }
+    }
+
     /// The instant is over: judges whether a zone went out, and what that took.
     fn judge(&mut self, at: &Moment<'_>) {
         if self.zones.is_empty() {
@@ -116,34 +124,31 @@ impl ZoneOutage {
 }
 
 impl Metric for ZoneOutage {
-    fn observe(&mut self, at: &Moment<'_>, changes: &[Change]) {
-        // The interruptions of a lost node and its loss come in one call.
-        if !changes.iter().any(|it| matches!(it, Change::NodeLost { .. })) {
+    fn interrupted(&mut self, at: &Moment<'_>, task: &Facts, node: NodeId) {
+        let nodes = at.state.nodes();
+        if nodes.status(node) != NodeStatus::Lost {
             return;
         }
-        if self.zones.is_empty() || self.at != at.now {
-            self.at = at.now;
-            self.groups_before = Population::ALL.map(|it| at.groups.tally(it).groups);
-        }
-        let zone_of = at.state.nodes().zones();
-        for change in changes {
-            match change {
-                Change::NodeLost { node } => self.zones.push(zone_of[node.row()]),
-                Change::Interrupted { task, node } => {
-                    let Some(group) = task.group else { continue };
-                    let Some(before) = at.groups.spread(group) else { continue };
-                    let loss = self.lost.entry((zone_of[node.row()], group)).or_default();
-                    loss.is_service = task.kind == TaskKind::Service;
-                    loss.tasks += 1;
-                    loss.before = u64::from(before.placed);
-                }
-                _ => {}
-            }
+        self.begin(at);
+        if let Some(group) = task.group
+            && let Some(before) = at.groups.spread(group)
+        {
+            let loss = self.lost.entry((nodes.zones()[node.row()], group)).or_default();
+            loss.is_service = task.kind == TaskKind::Service;
+            loss.tasks += 1;
+            loss.before = u64::from(before.placed);
         }
     }
 
+    fn node_lost(&mut self, at: &Moment<'_>, node: NodeId) {
+        self.begin(at);
+        self.zones.push(at.state.nodes().zones()[node.row()]);
+    }
+
     fn advance(&mut self, at: &Moment<'_>, _: Span) {
-        self.judge(at);
+        if !self.zones.is_empty() {
+            self.judge(at);
+        }
     }
 
     fn finish(&mut self, at: &Moment<'_>, _: &[Sampled], out: &mut Vec<Option<f64>>) {
