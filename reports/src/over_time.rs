@@ -72,14 +72,12 @@ impl Zone {
     /// A task held `amounts` for `placed`, of which it had not started for `starting`.
     fn add(&mut self, amounts: [u64; 4], placed: Span, starting: Span) {
         self.tasks += u128::from(placed.0);
-        for (sum, amount) in self.held.iter_mut().zip(amounts) {
+        for (it, &amount) in amounts.iter().enumerate() {
             if amount > 0 {
-                *sum += u128::from(amount) * u128::from(placed.0);
-            }
-        }
-        if starting.0 > 0 {
-            for (sum, amount) in self.starting.iter_mut().zip(amounts) {
-                *sum += u128::from(amount) * u128::from(starting.0);
+                self.held[it] += u128::from(amount) * u128::from(placed.0);
+                if starting.0 > 0 {
+                    self.starting[it] += u128::from(amount) * u128::from(starting.0);
+                }
             }
         }
     }

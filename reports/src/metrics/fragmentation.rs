@@ -61,6 +61,8 @@ fn sample_columns() -> Vec<Column> {
 pub(super) struct Fragmentation {
     /// Submissions of each shape so far.
     submitted: Vec<u64>,
+    /// No usual shape of the last sample was submitted less often, nor is any of a later one.
+    least: u64,
     grid: Grid,
 }
 
@@ -75,28 +77,28 @@ struct Unusable {
 }
 
 impl Metric for Fragmentation {
+    #[inline]
     fn queued(&mut self, at: &Moment<'_>, task: &Facts) {
         if task.attempts == 0 {
-            self.count(at.state.shape_of(task.definition));
+            let row = at.state.shape_of(task.definition).row();
+            if self.submitted.len() <= row {
+                self.submitted.resize(row + 1, 0);
+            }
+            self.submitted[row] += 1;
         }
     }
 
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let nodes = at.state.nodes();
-        let mut rows: Vec<usize> =
-            (0..self.submitted.len()).filter(|&it| self.submitted[it] > 0).collect();
-        if rows.len() > SHAPES_MAX {
-            rows.select_nth_unstable_by_key(SHAPES_MAX, by_count(&self.submitted));
-        }
         let shape = |row: usize| at.state.shape(ShapeId(row as u32));
+        let rows = self.usual();
         let usual: Vec<(u64, &Shape)> =
-            rows.iter().take(SHAPES_MAX).map(|&it| (self.submitted[it], shape(it))).collect();
+            rows.iter().map(|&it| (self.submitted[it], shape(it))).collect();
         let weight: u64 = usual.iter().map(|it| it.0).sum();
         let Unusable { free, unusable } = if usual.iter().all(|it| nodes.is_plain(it.1)) {
-            if !self.grid.has_lines_of(&usual) {
-                let others = SHAPES_MAX.min(rows.len());
-                rows[others..].sort_unstable_by_key(by_count(&self.submitted));
-                self.grid.draw(rows.iter().map(|&it| shape(it)), SHAPES_MAX);
+            if !self.grid.has_lines_of(usual.iter().map(|it| it.1.amounts)) {
+                let shapes = self.by_count().into_iter().map(|row| shape(row).amounts);
+                self.grid.draw(shapes, SHAPES_MAX);
             }
             self.grid.follow(nodes, at.touched);
             self.grid.sum(&usual)
@@ -116,17 +118,26 @@ impl Metric for Fragmentation {
 }
 
 impl Fragmentation {
-    fn count(&mut self, shape: ShapeId) {
-        if self.submitted.len() <= shape.row() {
-            self.submitted.resize(shape.row() + 1, 0);
+    /// The shapes submitted most often; the older shape first among equals.
+    fn usual(&mut self) -> Vec<usize> {
+        let counts = self.submitted.iter().enumerate();
+        let mut rows: Vec<usize> =
+            counts.filter(|it| *it.1 >= self.least.max(1)).map(|it| it.0).collect();
+        if rows.len() > SHAPES_MAX {
+            rows.select_nth_unstable_by_key(SHAPES_MAX, |&row| (Reverse(self.submitted[row]), row));
+            rows.truncate(SHAPES_MAX);
+            self.least = rows.iter().map(|&row| self.submitted[row]).min().unwrap_or(0);
         }
-        self.submitted[shape.row()] += 1;
+        rows
     }
-}
 
-/// Most often first; the older shape first among equals.
-fn by_count(submitted: &[u64]) -> impl Fn(&usize) -> (Reverse<u64>, usize) {
-    |&row| (Reverse(submitted[row]), row)
+    /// All shapes that were submitted, most often first.
+    fn by_count(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> =
+            (0..self.submitted.len()).filter(|&row| self.submitted[row] > 0).collect();
+        rows.sort_unstable_by_key(|&row| (Reverse(self.submitted[row]), row));
+        rows
+    }
 }
 
 /// Looks at every node. For shapes that ask for more than amounts.
@@ -162,8 +173,9 @@ struct Grid {
     /// Per scalar resource, the amounts that shapes ask for, ascending. A cell has a position between
     /// them in each.
     amounts: [Vec<u64>; 3],
-    /// What is free on the nodes of each cell.
+    /// What is free on the nodes of each cell, and in all.
     cells: Vec<[u128; 4]>,
+    free: [u128; 4],
     /// The cell of each node, and what was free on it when it was last looked at.
     places: Vec<(u32, [u64; 4])>,
     /// Whether every node has its place.
@@ -174,19 +186,19 @@ struct Grid {
 
 impl Grid {
     /// Whether its lines are at what these shapes ask for.
-    fn has_lines_of(&self, usual: &Usual<'_>) -> bool {
-        let has = |(amounts, amount): (&Vec<u64>, &u64)| {
-            *amount == 0 || amounts.binary_search(amount).is_ok()
+    fn has_lines_of(&self, mut shapes: impl Iterator<Item = [u64; 3]>) -> bool {
+        let has = |(amounts, amount): (&Vec<u64>, u64)| {
+            amount == 0 || amounts.binary_search(&amount).is_ok()
         };
-        usual.iter().all(|(_, shape)| self.amounts.iter().zip(&shape.amounts).all(has))
+        shapes.all(|it| self.amounts.iter().zip(it).all(has))
     }
 
     /// Draws lines for the first `least` shapes, and for the others as long as there is room.
-    fn draw<'a>(&mut self, shapes: impl Iterator<Item = &'a Shape>, least: usize) {
+    fn draw(&mut self, shapes: impl Iterator<Item = [u64; 3]>, least: usize) {
         self.amounts = Default::default();
         for (index, shape) in shapes.enumerate() {
             let mut amounts = self.amounts.clone();
-            for (amounts, &amount) in amounts.iter_mut().zip(&shape.amounts) {
+            for (amounts, amount) in amounts.iter_mut().zip(shape) {
                 if amount > 0
                     && let Err(at) = amounts.binary_search(&amount)
                 {
@@ -207,30 +219,44 @@ impl Grid {
     }
 
     /// The cell where so much is free.
+    #[inline]
     fn cell(&self, free: &[u64; 4]) -> usize {
-        let [_, memory, disk] = self.sizes();
-        let at = |it: usize| self.amounts[it].partition_point(|&amount| amount <= free[it]);
-        (at(0) * memory + at(1)) * disk + at(2)
+        let [cpus, memories, disks] = &self.amounts;
+        let at = |amounts: &Vec<u64>, free: u64| amounts.partition_point(|&it| it <= free);
+        let plane = at(cpus, free[0]) * (memories.len() + 1) + at(memories, free[1]);
+        match disks.is_empty() {
+            true => plane,
+            false => plane * (disks.len() + 1) + at(disks, free[2]),
+        }
     }
 
     /// Looks at a node again.
+    #[inline]
     fn look(&mut self, nodes: &Nodes, node: NodeId) {
-        let (cell, free) = self.places[node.row()];
-        if cell != NOWHERE {
-            for (sum, free) in self.cells[cell as usize].iter_mut().zip(free) {
-                *sum -= u128::from(free);
+        let row = node.0 as usize;
+        let (before, free_before) = self.places[row];
+        let is_ready = nodes.ready()[row];
+        let free = if is_ready { free_of(nodes, node) } else { [0; 4] };
+        let cell = if is_ready { self.cell(&free) as u32 } else { NOWHERE };
+        if before != NOWHERE {
+            let there = &mut self.cells[before as usize];
+            for it in 0..4 {
+                if free_before[it] > 0 {
+                    there[it] -= u128::from(free_before[it]);
+                    self.free[it] -= u128::from(free_before[it]);
+                }
             }
         }
-        self.places[node.row()] = if nodes.ready()[node.row()] {
-            let free = free_of(nodes, node);
-            let cell = self.cell(&free);
-            for (sum, free) in self.cells[cell].iter_mut().zip(free) {
-                *sum += u128::from(free);
+        if is_ready {
+            let there = &mut self.cells[cell as usize];
+            for it in 0..4 {
+                if free[it] > 0 {
+                    there[it] += u128::from(free[it]);
+                    self.free[it] += u128::from(free[it]);
+                }
             }
-            (cell as u32, free)
-        } else {
-            (NOWHERE, [0; 4])
-        };
+        }
+        self.places[row] = (cell, free);
     }
 
     /// Follows what happened to the nodes.
@@ -240,6 +266,7 @@ impl Grid {
                 touched.iter().for_each(|&it| self.look(nodes, it));
             }
             _ => {
+                self.free = [0; 4];
                 self.cells.clear();
                 self.cells.resize(self.sizes().iter().product(), [0; 4]);
                 self.places.clear();
@@ -260,34 +287,46 @@ impl Grid {
             self.fitting[first] += count;
         }
         // A shape fits in a cell if it fits one step before it, in any direction.
-        for (stride, size) in [(memory * disk, usize::MAX), (disk, memory), (1, disk)] {
-            for at in stride..self.fitting.len() {
-                if at / stride % size > 0 {
-                    self.fitting[at] += self.fitting[at - stride];
-                }
-            }
+        add_up(&mut self.fitting, memory * disk);
+        self.fitting.chunks_exact_mut(memory * disk).for_each(|it| add_up(it, disk));
+        if disk > 1 {
+            self.fitting.chunks_exact_mut(disk).for_each(|it| add_up(it, 1));
         }
         let total: u64 = usual.iter().map(|it| it.0).sum();
-        let mut sum = Unusable::default();
+        let mut sum = Unusable { free: self.free, unusable: [0; 4] };
         for (free, fitting) in self.cells.iter().zip(&self.fitting) {
-            if *free != [0; 4] {
-                sum.add(*free, total - fitting);
+            let kept_out = u128::from(total - fitting);
+            for (it, &free) in free.iter().enumerate() {
+                if free > 0 {
+                    sum.unusable[it] += free * kept_out;
+                }
             }
         }
         sum
     }
 }
 
+/// Adds to each number that which stands `stride` before it, from the first on.
+fn add_up(numbers: &mut [u64], stride: usize) {
+    for at in stride..numbers.len() {
+        numbers[at] += numbers[at - stride];
+    }
+}
+
 /// What is free of each resource on a node.
+#[inline]
 pub(super) fn free_of(nodes: &Nodes, node: NodeId) -> [u64; 4] {
-    let row = node.row();
-    let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it)[row]);
-    [cpu, memory, disk, nodes.gpu_free(node)]
+    let row = node.0 as usize;
+    let gpu = if nodes.devices(node).is_empty() { 0 } else { nodes.gpu_free(node) };
+    let (cpu, memory) = (nodes.free(Resource::Cpu)[row], nodes.free(Resource::Memory)[row]);
+    [cpu, memory, nodes.free(Resource::Disk)[row], gpu]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::scenario::check;
+    use proptest::prelude::*;
 
     #[test]
     fn what_the_usual_task_cannot_use_is_a_fragment() {
@@ -315,6 +354,42 @@ mod tests {
              10 end",
             &[("cpu_fragmented_share", "0.25")],
         );
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_shapes_are_those_submitted_most_often(
+            rounds in prop::collection::vec(prop::collection::vec(0..60usize, 0..90), 1..8),
+        ) {
+            let mut it = Fragmentation { submitted: vec![0; 60], ..Fragmentation::default() };
+            for rows in rounds {
+                for row in rows {
+                    // Some come much more often than others.
+                    it.submitted[row * row / 60] += 1;
+                }
+                let mut usual = it.usual();
+                usual.sort_unstable_by_key(|&row| (Reverse(it.submitted[row]), row));
+                let mut all = it.by_count();
+                all.truncate(SHAPES_MAX);
+                prop_assert_eq!(usual, all);
+            }
+        }
+
+        #[test]
+        fn a_grid_is_drawn_for_the_usual_and_what_else_has_room(
+            amounts in prop::collection::vec((1..50u64, 1..200u64, 0..3u64), 33..120),
+        ) {
+            let shape = |(cpu, memory, disk): &(u64, u64, u64)| [*cpu, *memory, *disk];
+            let mut grid = Grid::default();
+            grid.draw(amounts.iter().map(shape), SHAPES_MAX);
+            for (row, amounts) in amounts.iter().enumerate() {
+                let has_lines = grid.has_lines_of([shape(amounts)].into_iter());
+                prop_assert!(has_lines || row >= SHAPES_MAX);
+            }
+            let cells: usize = grid.sizes().iter().product();
+            let least = 33 * 33 * 3;
+            prop_assert!(cells <= CELLS_MAX.max(least), "{}", cells);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) struct Makespan {
 }
 
 impl Metric for Makespan {
+    #[inline]
     fn ended(&mut self, at: &Moment<'_>, _: &Facts, node: Option<NodeId>, _: Ending) {
         if node.is_some() {
             self.last = Some(at.now);

@@ -4,7 +4,7 @@
 //! `mod x;` and `x: X,` below. Every table, export and page follows from the list.
 //!
 //! A metric sees the run once, as it happens: it says what it does when a task is queued, placed, started, over,
-//! and so on. What it does not say costs nothing, since each is called by its own name. What it keeps may grow with the
+//! and so on. What it does not say costs nothing, since each is called by its own name (mark `#[inline]` what is short). What it keeps may grow with the
 //! tasks that are alive and with nodes, groups and shapes, never with tasks that have ended.
 //!
 //! Sums over time of what nodes offer and tasks hold are kept once for all ([`OverTime`]), and so are groups over
@@ -186,31 +186,40 @@ impl Moment<'_> {
 /// One metric, while the run happens. Changes come in the order in which they happened.
 pub trait Metric: Send + Default {
     /// A task joined the queue: it is new, or it lost its node.
+    #[inline]
     fn queued(&mut self, _at: &Moment<'_>, _task: &Facts) {}
 
     /// A task was found on a node.
+    #[inline]
     fn adopted(&mut self, _at: &Moment<'_>, _task: &Facts, _node: NodeId) {}
 
     /// A task was given a node.
+    #[inline]
     fn placed(&mut self, _at: &Moment<'_>, _task: &Facts, _node: NodeId) {}
 
     /// A placed task runs.
+    #[inline]
     fn started(&mut self, _at: &Moment<'_>, _task: &Facts, _node: NodeId) {}
 
     /// A task lost its node, which the state then says is lost, or was evicted.
+    #[inline]
     fn interrupted(&mut self, _at: &Moment<'_>, _task: &Facts, _node: NodeId) {}
 
     /// A task is over and forgotten; it was on `node` until now, or until it was interrupted.
+    #[inline]
     fn ended(&mut self, _at: &Moment<'_>, _task: &Facts, _node: Option<NodeId>, _how: Ending) {}
 
     /// A node is gone; its tasks were interrupted before.
+    #[inline]
     fn node_lost(&mut self, _at: &Moment<'_>, _node: NodeId) {}
 
     /// A node offers something else.
+    #[inline]
     fn node_updated(&mut self, _at: &Moment<'_>, _node: NodeId) {}
 
     /// The cluster was as in `at` for `length`, which is more than nothing unless the whole run took
     /// no time: then each metric is shown the last moment once, with a length of zero.
+    #[inline]
     fn advance(&mut self, _at: &Moment<'_>, _length: Span) {}
 
     /// Appends one value per sample column.

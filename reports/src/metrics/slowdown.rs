@@ -40,6 +40,7 @@ pub(super) struct Slowdown {
 }
 
 /// Bounded slowdown in thousandths, rounded to the nearest.
+#[inline]
 fn bounded_slowdown_milli(response: Span, run: Span) -> u64 {
     if response <= run.max(RUN_MIN) {
         return 1000;
@@ -50,6 +51,7 @@ fn bounded_slowdown_milli(response: Span, run: Span) -> u64 {
 }
 
 impl Metric for Slowdown {
+    #[inline]
     fn ended(&mut self, at: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
         if let Ending::Exited { .. } = how
             && let Some(started) = task.started

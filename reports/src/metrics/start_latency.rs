@@ -39,6 +39,7 @@ pub(super) struct StartLatency {
 }
 
 impl Metric for StartLatency {
+    #[inline]
     fn started(&mut self, at: &Moment<'_>, task: &Facts, _: NodeId) {
         if task.attempts == 1 {
             self.all.record(at.now.since(task.submitted));

@@ -60,6 +60,7 @@ pub(super) struct Stranded {
     stranded: Vec<[f64; 4]>,
     /// What each node offers of what is asked for; nothing if it is lost.
     offered: Vec<[u64; 4]>,
+    is_lost: Vec<bool>,
     /// Over all nodes.
     offered_all: [u128; 4],
 }
@@ -80,44 +81,57 @@ impl Stranded {
     }
 
     /// Looks at a node again.
+    #[inline]
     fn look(&mut self, nodes: &Nodes, node: NodeId) {
+        let row = node.0 as usize;
+        let is_lost = nodes.status(node) == NodeStatus::Lost;
+        if is_lost != self.is_lost[row] {
+            self.read(nodes, node);
+        }
+        if is_lost {
+            self.stranded[row] = [0.0; 4];
+            return;
+        }
+        let (offered, free) = (&self.offered[row], free_of(nodes, node));
+        let mut shares = [0.0; 4];
+        let mut smallest = 1.0;
+        for it in 0..4 {
+            if offered[it] > 0 {
+                shares[it] = free[it] as f64 / offered[it] as f64;
+                smallest = f64::min(smallest, shares[it]);
+            }
+        }
+        let stranded = &mut self.stranded[row];
+        for it in 0..4 {
+            if offered[it] > 0 {
+                stranded[it] = (shares[it] - smallest) * offered[it] as f64;
+            }
+        }
+    }
+
+    /// Reads what a node offers, which changes only as it is lost, returns, or is updated.
+    fn read(&mut self, nodes: &Nodes, node: NodeId) {
         let row = node.row();
-        let (mut offered, mut stranded) = ([0; 4], [0.0; 4]);
-        if nodes.status(node) != NodeStatus::Lost {
+        let mut offered = [0; 4];
+        self.is_lost[row] = nodes.status(node) == NodeStatus::Lost;
+        if !self.is_lost[row] {
             for it in Resource::SCALARS.into_iter().filter(|it| self.asked[it.row()]) {
                 offered[it.row()] = nodes.allocatable(it)[row];
             }
             if self.asked[3] {
                 offered[3] = nodes.gpu_capacity(node);
             }
-            let free = free_of(nodes, node);
-            let mut shares = [0.0; 4];
-            let mut smallest = 1.0;
-            for it in 0..4 {
-                if offered[it] > 0 {
-                    shares[it] = free[it] as f64 / offered[it] as f64;
-                    smallest = f64::min(smallest, shares[it]);
-                }
-            }
-            for it in 0..4 {
-                if offered[it] > 0 {
-                    stranded[it] = (shares[it] - smallest) * offered[it] as f64;
-                }
-            }
         }
-        self.stranded[row] = stranded;
-        let before = &mut self.offered[row];
-        if *before != offered {
-            for it in 0..4 {
-                self.offered_all[it] -= u128::from(before[it]);
-                self.offered_all[it] += u128::from(offered[it]);
-            }
-            *before = offered;
+        let before = std::mem::replace(&mut self.offered[row], offered);
+        for it in 0..4 {
+            self.offered_all[it] -= u128::from(before[it]);
+            self.offered_all[it] += u128::from(offered[it]);
         }
     }
 }
 
 impl Metric for Stranded {
+    #[inline]
     fn queued(&mut self, at: &Moment<'_>, task: &Facts) {
         self.see(at.state.shape_of(task.definition));
     }
@@ -139,18 +153,25 @@ impl Metric for Stranded {
                 touched.iter().for_each(|&it| self.look(nodes, it));
             }
             _ => {
+                self.stranded.clear();
                 self.stranded.resize(nodes.len(), [0.0; 4]);
                 self.offered.resize(nodes.len(), [0; 4]);
-                nodes.ids().for_each(|it| self.look(nodes, it));
+                self.is_lost.resize(nodes.len(), true);
+                for node in nodes.ids() {
+                    self.read(nodes, node);
+                    self.look(nodes, node);
+                }
             }
         }
         // Always in the same order, since sums of floats depend on it.
-        let mut stranded_all = [0.0; 4];
-        for stranded in &self.stranded {
-            for (sum, stranded) in stranded_all.iter_mut().zip(stranded) {
-                *sum += stranded;
-            }
+        let (mut cpu, mut memory, mut disk, mut gpu) = (0.0, 0.0, 0.0, 0.0);
+        for it in &self.stranded {
+            cpu += it[0];
+            memory += it[1];
+            disk += it[2];
+            gpu += it[3];
         }
+        let stranded_all = [cpu, memory, disk, gpu];
         for (stranded, offered) in stranded_all.into_iter().zip(self.offered_all) {
             out.push((offered > 0).then(|| stranded / offered as f64));
         }

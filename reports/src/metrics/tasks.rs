@@ -84,6 +84,7 @@ pub(super) struct Tasks {
 }
 
 impl Metric for Tasks {
+    #[inline]
     fn queued(&mut self, _: &Moment<'_>, task: &Facts) {
         self.submitted += u64::from(task.attempts == 0);
     }
@@ -92,6 +93,7 @@ impl Metric for Tasks {
         self.adopted += 1;
     }
 
+    #[inline]
     fn placed(&mut self, _: &Moment<'_>, task: &Facts, _: NodeId) {
         self.placed += u64::from(task.attempts == 1);
     }
@@ -104,6 +106,7 @@ impl Metric for Tasks {
         }
     }
 
+    #[inline]
     fn ended(&mut self, _: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
         match how {
             Ending::Exited { code } => {

@@ -119,12 +119,14 @@ pub(super) struct Wait {
 }
 
 impl Metric for Wait {
+    #[inline]
     fn queued(&mut self, _: &Moment<'_>, task: &Facts) {
         if task.attempts == 0 {
             self.open.add(task.submitted);
         }
     }
 
+    #[inline]
     fn placed(&mut self, at: &Moment<'_>, task: &Facts, _: NodeId) {
         if task.attempts == 1 {
             self.open.remove(task.submitted);
@@ -132,6 +134,7 @@ impl Metric for Wait {
         }
     }
 
+    #[inline]
     fn ended(&mut self, _: &Moment<'_>, task: &Facts, _: Option<NodeId>, how: Ending) {
         if task.attempts == 0 && matches!(how, Ending::Dropped(_) | Ending::Cancelled) {
             self.open.remove(task.submitted);

@@ -145,6 +145,7 @@ impl Metric for ZoneOutage {
         self.zones.push(at.state.nodes().zones()[node.row()]);
     }
 
+    #[inline]
     fn advance(&mut self, at: &Moment<'_>, _: Span) {
         if !self.zones.is_empty() {
             self.judge(at);
