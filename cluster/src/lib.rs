@@ -71,6 +71,7 @@ pub mod constraint;
 pub mod demand;
 pub mod event;
 pub mod explain;
+mod few;
 mod fitting;
 pub mod id_map;
 pub mod ids;

@@ -5,6 +5,7 @@ use crate::alive_map::AliveMap;
 use crate::constraint::{Bound, Budget, Side, Strength, all_hold};
 use crate::demand::{Demand, Port, TaskDefinition};
 use crate::event::{Facts, OnLoss, Submission, TaskKind};
+use crate::few::Few;
 use crate::id_map::IdMap;
 use crate::ids::{DefinitionId, GroupId, NodeId, ShapeId, TaskId, ZoneId};
 use crate::nodes::{DeviceSet, Nodes, Overcommit, Totals};
@@ -132,8 +133,8 @@ impl Task {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     placed: u32,
-    on_nodes: Vec<(NodeId, u32)>,
-    in_zones: Vec<u32>,
+    on_nodes: Few<(NodeId, u32), 3>,
+    in_zones: Few<u32, 4>,
 }
 
 impl Group {
@@ -166,8 +167,8 @@ impl Group {
             Ok(at) => self.on_nodes[at].1 += 1,
             Err(at) => self.on_nodes.insert(at, (node, 1)),
         }
-        if self.in_zones.len() <= zone.row() {
-            self.in_zones.resize(zone.row() + 1, 0);
+        while self.in_zones.len() <= zone.row() {
+            self.in_zones.insert(self.in_zones.len(), 0);
         }
         self.in_zones[zone.row()] += 1;
     }
