@@ -88,6 +88,10 @@ impl Scheduler for Timed {
         self.inner.wants_every_instant()
     }
 
+    fn makes_room(&self) -> bool {
+        self.inner.makes_room()
+    }
+
     fn memory(&self) -> Vec<u8> {
         self.inner.memory()
     }

@@ -49,7 +49,8 @@ impl Question<'_> {
             core.queue.push(place, shape, *id);
         }
         let mut actions = Vec::new();
-        decide(&mut Desk { core: &mut core, now: self.now, actions: &mut actions });
+        let (core, now) = (&mut core, self.now);
+        decide(&mut Desk { core, now, actions: &mut actions, makes_room: false });
         actions
     }
 }
@@ -500,7 +501,9 @@ impl Manager {
         }
         let (place, _) = core.place_of(task);
         let behind = core.queue.cut(place);
-        self.scheduler.decide(&mut Desk { core: &mut self.core, now, actions: &mut actions });
+        let makes_room = self.scheduler.makes_room();
+        let core = &mut self.core;
+        self.scheduler.decide(&mut Desk { core, now, actions: &mut actions, makes_room });
         for (place, shape, task) in behind {
             self.core.queue.push(place, shape, task);
         }

@@ -77,7 +77,8 @@ impl Manager {
         self.core.begin(now);
         self.core.resume(now);
         self.core.tidy(now, actions);
-        self.scheduler.decide(&mut Desk { core: &mut self.core, now, actions });
+        let makes_room = self.scheduler.makes_room();
+        self.scheduler.decide(&mut Desk { core: &mut self.core, now, actions, makes_room });
         self.core.conclude(now, actions);
         self.finish(now, InputRef::Decide, &actions[first..]);
     }
@@ -520,7 +521,12 @@ impl Core {
         Ask { id, task, shape: self.state.shape(task.shape), now: self.now }
     }
 
-    pub(crate) fn next_task(&mut self, now: Instant, actions: &mut Vec<Action>) -> Option<TaskId> {
+    pub(crate) fn next_task(
+        &mut self,
+        now: Instant,
+        makes_room: bool,
+        actions: &mut Vec<Action>,
+    ) -> Option<TaskId> {
         loop {
             let (place, shape, id) = self.queue.head()?;
             if self.rules.unfit == Unfit::WaitAtHead
@@ -528,9 +534,12 @@ impl Core {
             {
                 return None;
             }
-            match self.queue.known_unfit(shape, self.state.nodes()) {
-                Some(_) => self.unfit(now, id, actions),
-                None => return Some(id),
+            if self.queue.known_unfit(shape, self.state.nodes()).is_some() {
+                self.unfit(now, id, actions);
+            } else if !makes_room && self.queue.is_closed(shape, &self.state) {
+                self.queue.sleep(shape);
+            } else {
+                return Some(id);
             }
         }
     }

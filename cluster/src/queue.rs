@@ -1,8 +1,9 @@
 //! Pending tasks, one line per shape, in one total order over all lines.
 //!
 //! A shape that fits nowhere falls asleep and costs nothing until a node could take it: capacity that
-//! grows wakes only shapes that fit the node where it grew. This is exact, because whether a task
-//! [fits](crate::nodes::Nodes::fits) depends on its shape and the node alone.
+//! grows wakes only shapes that fit the node where it grew. Those nodes are remembered: of many shapes that one node
+//! woke, the first may take what is free there, and the others sleep on without having been shown to the scheduler.
+//! This is exact, because whether a task [fits](crate::nodes::Nodes::fits) depends on its shape and the node alone.
 
 mod heads;
 mod waiting;
@@ -44,10 +45,43 @@ impl Place {
     }
 }
 
+/// Where a shape may fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Openings {
+    /// Nobody looked.
+    #[default]
+    Anywhere,
+    /// Nowhere else: it fitted nowhere, and since then only these nodes came to fit it.
+    At(Vec<NodeId>),
+}
+
+impl Openings {
+    /// More are not remembered.
+    const MAX: usize = 8;
+
+    /// A node came to fit the shape.
+    fn add(&mut self, node: NodeId) {
+        match self {
+            Self::At(nodes) if nodes.contains(&node) => {}
+            Self::At(nodes) if nodes.len() < Self::MAX => nodes.push(node),
+            _ => *self = Self::Anywhere,
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::At(nodes) => nodes.clear(),
+            Self::Anywhere => *self = Self::At(Vec::new()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Line {
     waiting: Waiting,
     is_asleep: bool,
+    /// Anywhere, if the line is empty or held: then nobody looks after it.
+    openings: Openings,
     unfit: Option<KnownUnfit>,
     /// Kept back for this round, so never at rest.
     #[serde(skip)]
@@ -75,7 +109,13 @@ pub(crate) struct KnownUnfit {
 }
 
 /// What is known of one shape beyond who waits.
-pub(crate) type Note = (ShapeId, bool, Option<KnownUnfit>);
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Note {
+    shape: ShapeId,
+    is_asleep: bool,
+    openings: Openings,
+    unfit: Option<KnownUnfit>,
+}
 
 /// All pending tasks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -146,6 +186,7 @@ impl Queue {
             let was_there = line.waiting.remove(place);
             if line.waiting.is_empty() {
                 line.is_asleep = false;
+                line.openings = Openings::Anywhere;
             }
             was_there
         }) || self.aside.remove(&place).is_some()
@@ -214,7 +255,13 @@ impl Queue {
         let mut all = Vec::new();
         for shape in 0..self.lines.len() {
             let shape = ShapeId(u32::try_from(shape).expect("fewer than 2^32 shapes"));
-            let behind = self.change(shape, |line| line.waiting.split_off(from));
+            let behind = self.change(shape, |line| {
+                let behind = line.waiting.split_off(from);
+                if line.waiting.is_empty() {
+                    line.openings = Openings::Anywhere;
+                }
+                behind
+            });
             all.extend(behind.into_iter().map(|(place, task)| (place, shape, task)));
         }
         all.sort_unstable();
@@ -242,31 +289,59 @@ impl Queue {
 
     /// Puts a line to sleep until a node can take its shape.
     pub(crate) fn sleep(&mut self, shape: ShapeId) {
-        self.change(shape, |line| line.is_asleep = true);
+        self.change(shape, |line| {
+            line.is_asleep = true;
+            line.openings.close();
+        });
+    }
+
+    /// Whether a shape fits nowhere as far as is known from the last time that it was tried and from what grew since.
+    pub(crate) fn is_closed(&self, shape: ShapeId, state: &State) -> bool {
+        match &self.lines[shape.row()].openings {
+            Openings::Anywhere => false,
+            Openings::At(nodes) => {
+                let (asked, all) = (state.shape(shape), state.nodes());
+                !nodes.iter().any(|&node| all.fits(asked, node))
+            }
+        }
     }
 
     /// A node can take more than before: wakes the shapes that now fit it.
     pub(crate) fn grew(&mut self, node: NodeId, state: &State) {
-        if self.asleep.is_empty() || !state.nodes().ready()[node.row()] {
+        if (self.asleep.is_empty() && self.awake.is_empty()) || !state.nodes().ready()[node.row()] {
             return;
         }
-        let fitting: Vec<ShapeId> = self
-            .asleep
-            .iter()
-            .map(|it| it.1)
-            .filter(|&it| state.nodes().fits(state.shape(it), node))
-            .collect();
+        let fits = |shape: ShapeId| state.nodes().fits(state.shape(shape), node);
+        for (_, shape) in self.awake.iter() {
+            let openings = &mut self.lines[shape.row()].openings;
+            if matches!(openings, Openings::At(_)) && fits(shape) {
+                openings.add(node);
+            }
+        }
+        let fitting: Vec<ShapeId> =
+            self.asleep.iter().map(|it| it.1).filter(|it| fits(*it)).collect();
         for shape in fitting {
-            self.change(shape, |line| line.is_asleep = false);
+            self.change(shape, |line| {
+                line.is_asleep = false;
+                line.openings.add(node);
+            });
         }
     }
 
     /// What is known of shapes beyond who waits: asleep or not, and why it fits nowhere.
     pub(crate) fn notes(&self) -> Vec<Note> {
         let lines = self.lines.iter().zip(0..);
+        let is_known = |line: &Line| {
+            line.is_asleep || line.openings != Openings::Anywhere || line.unfit.is_some()
+        };
         lines
-            .filter(|(line, _)| line.is_asleep || line.unfit.is_some())
-            .map(|(line, shape)| (ShapeId(shape), line.is_asleep, line.unfit))
+            .filter(|(line, _)| is_known(line))
+            .map(|(line, shape)| Note {
+                shape: ShapeId(shape),
+                is_asleep: line.is_asleep,
+                openings: line.openings.clone(),
+                unfit: line.unfit,
+            })
             .collect()
     }
 
@@ -274,11 +349,30 @@ impl Queue {
     pub(crate) fn set_notes(&mut self, notes: &[Note]) {
         for shape in 0..self.lines.len() {
             let shape = ShapeId(u32::try_from(shape).expect("fewer than 2^32 shapes"));
-            let note = notes.iter().find(|it| it.0 == shape);
+            let note = notes.iter().find(|it| it.shape == shape);
             self.change(shape, |line| {
-                line.is_asleep = note.is_some_and(|it| it.1);
-                line.unfit = note.and_then(|it| it.2);
+                line.is_asleep = note.is_some_and(|it| it.is_asleep);
+                line.openings = note.map_or(Openings::Anywhere, |it| it.openings.clone());
+                line.unfit = note.and_then(|it| it.unfit);
             });
+        }
+    }
+
+    /// Looks at all nodes whether what is known of openings is true. For tests.
+    #[cfg(test)]
+    pub(crate) fn audit(&self, state: &State) {
+        for (line, shape) in self.lines.iter().zip(0..) {
+            let asked = state.shape(ShapeId(shape));
+            let fitting = || state.nodes().ids().filter(|&it| state.nodes().fits(asked, it));
+            if line.is_asleep && !line.waiting.is_empty() {
+                assert_eq!(fitting().next(), None, "s{shape} sleeps, but fits");
+            }
+            if let Openings::At(nodes) = &line.openings {
+                assert!(
+                    fitting().all(|it| nodes.contains(&it)),
+                    "s{shape} fits not just {nodes:?}"
+                );
+            }
         }
     }
 
@@ -312,7 +406,10 @@ impl Queue {
 
     /// Keeps back all tasks of a shape, those that come later in this round too.
     pub(crate) fn hold(&mut self, shape: ShapeId) {
-        self.change(shape, |line| line.is_held = true);
+        self.change(shape, |line| {
+            line.is_held = true;
+            line.openings = Openings::Anywhere;
+        });
         self.held.push(shape);
     }
 

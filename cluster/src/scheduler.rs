@@ -51,6 +51,12 @@ pub trait Scheduler: Send {
         false
     }
 
+    /// Whether it may make room for a task that fits nowhere. Then [`Desk::head`] shows it every task that some node came
+    /// to fit since it was last tried, though others may have taken that node meanwhile.
+    fn makes_room(&self) -> bool {
+        false
+    }
+
     /// What it remembers from call to call (cursor, random stream, …), for snapshots. Empty if nothing.
     fn memory(&self) -> Vec<u8> {
         Vec::new()
@@ -105,6 +111,8 @@ pub struct Desk<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) now: Instant,
     pub(crate) actions: &'a mut Vec<Action>,
+    /// See [`Scheduler::makes_room`].
+    pub(crate) makes_room: bool,
 }
 
 impl Desk<'_> {
@@ -123,7 +131,7 @@ impl Desk<'_> {
     /// It stays next until it is placed, called unfit, held back (alone or with its like), parked or rejected. Shapes known to
     /// fit nowhere are passed over or dealt with by the rules, without being shown.
     pub fn head(&mut self) -> Option<TaskId> {
-        self.core.next_task(self.now, self.actions)
+        self.core.next_task(self.now, self.makes_room, self.actions)
     }
 
     /// Whether [`Desk::head`] passes over a pending task because its shape is known to fit nowhere. A scheduler

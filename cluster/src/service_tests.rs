@@ -106,6 +106,7 @@ impl World {
         let aftermath = (record.input == Input::Decide).then(|| self.manager.aftermath());
         self.journal.push((record, aftermath));
         self.manager.state().audit().unwrap();
+        self.manager.core.queue.audit(self.manager.state());
         for action in actions {
             match *action {
                 Action::Start { task, node, attempt, .. } => {
@@ -563,6 +564,7 @@ proptest! {
         for (record, aftermath) in &world.journal[snapshot_at..crash_at] {
             second.apply(record, aftermath.as_deref()).unwrap();
             second.state().audit().unwrap();
+            second.core.queue.audit(second.state());
         }
         for (record, _) in &world.journal[crash_at..] {
             prop_assert!(record.input != Input::Decide || second.wants_decision(record.at));

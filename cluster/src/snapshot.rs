@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// Version of the snapshot's encoding.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct SnapshotRef<'a> {

@@ -62,6 +62,7 @@ impl Rig {
         let mut actions = Vec::new();
         self.manager.handle(self.now, event, &mut actions);
         self.manager.state().audit().unwrap();
+        self.manager.core.queue.audit(self.manager.state());
         actions
     }
 
@@ -69,6 +70,7 @@ impl Rig {
         let mut actions = Vec::new();
         self.manager.decide(self.now, &mut actions);
         self.manager.state().audit().unwrap();
+        self.manager.core.queue.audit(self.manager.state());
         actions
     }
 
@@ -496,6 +498,50 @@ fn what_does_not_fit_costs_one_look_until_something_grows() {
     }
     assert_eq!(rig.decide().len(), 50);
     assert_eq!(looks.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+/// Nodes filled by one task each; twenty shapes wait of which each node has room for one. Some of the large tasks exit at
+/// once: how many tasks the scheduler is then shown, and how many it places.
+#[test]
+fn of_many_shapes_that_a_departure_wakes_those_are_shown_that_still_fit() {
+    let looks = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let seen = std::sync::Arc::clone(&looks);
+    let decide = move |desk: &mut Desk<'_>| {
+        while let Some(task) = desk.head() {
+            seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let (state, shape) = (desk.state(), desk.ask(task).shape);
+            match state.nodes().ids().find(|&it| state.nodes().fits(shape, it)) {
+                Some(node) => desk.place(task, node, DeviceSet::NONE),
+                None => desk.unfit(task),
+            }
+        }
+    };
+    let mut rig = Rig::new(Rules::default(), decide);
+    let nodes = 12;
+    let large: Vec<TaskId> = (0..nodes)
+        .map(|_| {
+            rig.join("4/4/99", |_| {});
+            rig.submit("4/4")
+        })
+        .collect();
+    rig.decide();
+    looks.store(0, std::sync::atomic::Ordering::Relaxed);
+    for disk in 0..20 {
+        rig.submit(&format!("3/1/{disk}"));
+    }
+    let mut large = large.into_iter();
+    let mut round = |exits: usize| {
+        for task in large.by_ref().take(exits) {
+            let report = Report::Exited { code: 0 };
+            rig.handle(Event::TaskReported { task, attempt: 1, report });
+        }
+        let placed = rig.decide().iter().filter(|it| matches!(it, Action::Start { .. })).count();
+        (looks.swap(0, std::sync::atomic::Ordering::Relaxed), placed)
+    };
+    assert_eq!(round(0), (20, 0), "all are tried once");
+    assert_eq!(round(1), (1, 1));
+    assert_eq!(round(2), (2, 2));
+    assert_eq!(round(9), (17, 9), "so many nodes are not remembered");
 }
 
 #[test]

@@ -142,8 +142,8 @@ fn every_policy_decides_as_it_always_did() {
         mesos-drf:weight(service,3),roles=kind 98d6ab42e1776f61 wait 164624685
         move-to-front                          70ca63764ba7b1cd wait 134808041
         nilas                                  432d645f9baff81b wait 149129425
-        nomad-binpack                          66c5709226df21e5 wait 158628102
-        nomad-spread                           c959fb235ef92df4 wait 145033035
+        nomad-binpack                          065e15490771e01e wait 138015013
+        nomad-spread                           a08bab1d1840a573 wait 142108293
         static-stability                       f8184ef791a2cf3f wait 286264177
         swarm-binpack                          6928ad9b0bf2d2ec wait 146051197
         swarm-random                           0aaed81ecf9a0f99 wait 132412606
@@ -153,7 +153,7 @@ fn every_policy_decides_as_it_always_did() {
         best-fit                               d5aef209ae23b400 wait 154128650
         best-fit:cpu                           cf86b3bf8f533d40 wait 148554770
         best-fit:linf,tie=random               3ae0f1a84b77ed2f wait 133158829
-        dot-product                            54e3e6493ce9fe67 wait 123395457
+        dot-product                            3e4850ad3414fdb9 wait 123395457
         ecs                                    62460389bc8c0dc8 wait 137312945
         ecs:binpack(memory)                    1d8d809af5852385 wait 141916147
         ecs:spread(attribute:rack),binpack(cpu) d791fc30f43b794b wait 149449727
@@ -161,18 +161,18 @@ fn every_policy_decides_as_it_always_did() {
         fgd                                    31af360e8b7de656 wait 138625204
         fgd-best-fit                           b7648e58056f46d9 wait 165061559
         fgd-dot-product                        0f77f63bf468e14d wait 167268611
-        fgd-random                             2e9af3451c63764a wait 153045937
+        fgd-random                             9c12bcb30bf37ee7 wait 140463779
         first-fit                              1ae981c84f51f91e wait 160136594
         gpu-clustering                         1ae981c84f51f91e wait 160136594
         gpu-packing                            1ae981c84f51f91e wait 160136594
         next-fit                               c1b88ddffed515fd wait 135955254
         norm-greedy                            fa774dbfeb7cd680 wait 154602308
-        power-of-d                             636f9371e3acdfe1 wait 136827143
-        power-of-d:d=4                         e9a69fadd27c6c40 wait 136744897
+        power-of-d                             64f5bd147be564d8 wait 140510163
+        power-of-d:d=4                         4bf0b8462f396d24 wait 137209404
         random                                 0aaed81ecf9a0f99 wait 132412606
         ecs:standalone=random                  60ad94c095f17f2d wait 138626132
         round-robin                            c0227251a5f368b3 wait 136987172
-        worst-fit                              4df73b041d3fb3bd wait 145006336
+        worst-fit                              d46bd3ffd93804c3 wait 145006336
         worst-fit:open=first                   4798fe57837c00c5 wait 141014399
     ");
 }

@@ -305,6 +305,10 @@ impl Scheduler for Kubernetes {
         self.preempts && self.waiting.may_help(self.lowest_placed)
     }
 
+    fn makes_room(&self) -> bool {
+        self.preempts
+    }
+
     fn explain(&mut self, question: Question<'_>) -> Explanation {
         self.explained(question)
     }

@@ -503,6 +503,10 @@ impl Scheduler for Watched {
         self.0.wants_every_instant()
     }
 
+    fn makes_room(&self) -> bool {
+        self.0.makes_room()
+    }
+
     fn decide(&mut self, desk: &mut Desk<'_>) {
         self.0.catch_up(desk.state());
         assert_mirrors(&self.0.mirror, desk.state());
@@ -867,6 +871,10 @@ impl Scheduler for Compared {
         self.0.wants_every_instant()
     }
 
+    fn makes_room(&self) -> bool {
+        self.0.makes_room()
+    }
+
     fn decide(&mut self, desk: &mut Desk<'_>) {
         for _ in 0..2 {
             self.0.catch_up(desk.state());
@@ -902,6 +910,10 @@ impl Scheduler for Forgetful {
 
     fn wants_every_instant(&self) -> bool {
         self.0.wants_every_instant()
+    }
+
+    fn makes_room(&self) -> bool {
+        self.0.makes_room()
     }
 
     fn memory(&self) -> Vec<u8> {
