@@ -25,6 +25,13 @@ impl Piece {
         self.length += 1;
     }
 
+    /// The first so many bytes of a word.
+    #[inline]
+    fn word(&mut self, word: u64, length: usize) {
+        self.bytes[self.length..self.length + 8].copy_from_slice(&word.to_le_bytes());
+        self.length += length;
+    }
+
     #[inline]
     fn number(&mut self, it: u64) {
         if it < 0x80 {
@@ -37,9 +44,7 @@ impl Piece {
                 (quarters & 0x007f_007f_007f_007f) | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
             let last = (63 - it.leading_zeros()) / 7;
             let more = 0x0080_8080_8080_8080 & ((1 << (8 * last)) - 1);
-            let room = &mut self.bytes[self.length..self.length + 8];
-            room.copy_from_slice(&(eighths | more).to_le_bytes());
-            self.length += last as usize + 1;
+            self.word(eighths | more, last as usize + 1);
         } else {
             self.large(it);
         }
@@ -91,6 +96,8 @@ pub(super) struct Bytes {
     bytes: Vec<u8>,
     /// Where those end that were written.
     end: usize,
+    /// The moment of the last piece, and its bytes as a word and their number, which is 0 if there is none.
+    moment: (Instant, u64, usize),
 }
 
 impl Bytes {
@@ -119,6 +126,21 @@ impl Bytes {
         self.end += bytes.len();
     }
 
+    /// Begins a piece with its moment, which is often that of the last one.
+    #[inline]
+    fn begin(&mut self, piece: &mut Piece, at: Instant) {
+        let (last, word, length) = self.moment;
+        if at == last && length > 0 {
+            return piece.word(word, length);
+        }
+        piece.number(at.0);
+        if let Some(word) = piece.bytes.first_chunk::<8>()
+            && piece.length <= 8
+        {
+            self.moment = (at, u64::from_le_bytes(*word), piece.length);
+        }
+    }
+
     #[inline]
     fn append(&mut self, piece: &Piece) {
         self.reserve(PIECE);
@@ -145,7 +167,7 @@ pub(super) fn encode(
         InputRef::Event(_) => return false,
     };
     let mut piece = Piece::EMPTY;
-    piece.number(at.0);
+    out.begin(&mut piece, at);
     match input {
         InputRef::Event(Event::TaskSubmitted(it)) => {
             piece.byte(0);
@@ -168,18 +190,20 @@ pub(super) fn encode(
         InputRef::Event(_) | InputRef::Decide => piece.byte(1),
     }
     piece.number(actions.len() as u64);
-    out.append(&piece);
     for action in actions {
         if let Action::Start { task, node, attempt, devices } = action {
-            let mut piece = Piece::EMPTY;
+            if piece.length > PIECE / 2 {
+                out.append(&piece);
+                piece.length = 0;
+            }
             piece.byte(0);
             piece.number(task.0);
             piece.number(u64::from(node.0));
             piece.number(u64::from(*attempt));
             piece.number(devices.0);
-            out.append(&piece);
         }
     }
+    out.append(&piece);
     true
 }
 
@@ -244,16 +268,20 @@ mod tests {
         #[test]
         fn bytes_are_postcards(
             at in large().prop_map(Instant),
-            event in prop::option::of(event()),
-            actions in prop::collection::vec(action(), 0..4),
+            events in prop::collection::vec((any::<bool>(), prop::option::of(event())), 1..5),
+            actions in prop::collection::vec(action(), 0..6),
         ) {
-            let input = || event.as_ref().map_or(InputRef::Decide, InputRef::Event);
-            let mut bytes = Bytes::default();
+            let (mut bytes, mut want) = (Bytes::default(), vec![7]);
             bytes.extend(&[7]);
-            let is_usual = encode(&mut bytes, at, &input(), &actions);
-            let record = RecordRef { at, input: input(), actions: &actions };
-            let want = postcard::to_stdvec(&record).unwrap();
-            prop_assert_eq!(&bytes.written()[1..], if is_usual { &want[..] } else { &[] });
+            for (moves, event) in events {
+                let at = if moves { Instant(at.0 / 2) } else { at };
+                let input = || event.as_ref().map_or(InputRef::Decide, InputRef::Event);
+                if encode(&mut bytes, at, &input(), &actions) {
+                    let record = RecordRef { at, input: input(), actions: &actions };
+                    want.extend(postcard::to_stdvec(&record).unwrap());
+                }
+                prop_assert_eq!(bytes.written(), &want);
+            }
         }
 
         #[test]
