@@ -62,8 +62,8 @@ impl Touched {
 
 /// Watches one run and turns it into numbers, in memory that does not grow with its length.
 ///
-/// Time counts from the first change it sees. Hand it every change and every step of time, then
-/// [`finish`](Collector::finish) it.
+/// Time counts from the first change it sees. Hand it every change and every step of time, all with the state of
+/// one manager, then [`finish`](Collector::finish) it.
 pub struct Collector {
     metrics: Metrics,
     over_time: OverTime,

@@ -7,7 +7,7 @@
 use crate::average::{Peak, Steps, quotient};
 use cluster::event::Facts;
 use cluster::id_map::IdMap;
-use cluster::ids::{NodeId, TaskId, ZoneId};
+use cluster::ids::{NodeId, TaskId};
 use cluster::shape::Shape;
 use cluster::state::State;
 use cluster::units::{Instant, Span};
@@ -69,16 +69,28 @@ struct Zone {
 }
 
 impl Zone {
-    /// A task held `amounts` for `placed`, of which it had not started for `starting`.
-    fn add(&mut self, amounts: [u64; 4], placed: Span, starting: Span) {
-        self.tasks += u128::from(placed.0);
-        for (it, &amount) in amounts.iter().enumerate() {
+    /// A task of this shape was there until `until`.
+    #[inline]
+    fn add(&mut self, shape: &Shape, gpu: u64, placed: Instant, started: Instant, until: Instant) {
+        let length = until.0 - placed.0;
+        self.tasks += u128::from(length);
+        for (it, &amount) in shape.amounts.iter().enumerate() {
             if amount > 0 {
-                self.held[it] += u128::from(amount) * u128::from(placed.0);
-                if starting.0 > 0 {
-                    self.starting[it] += u128::from(amount) * u128::from(starting.0);
-                }
+                self.held[it] += u128::from(amount) * u128::from(length);
             }
+        }
+        if gpu > 0 {
+            self.held[3] += u128::from(gpu) * u128::from(length);
+        }
+        if started > placed {
+            self.add_starting(shape, gpu, started.0 - placed.0);
+        }
+    }
+
+    fn add_starting(&mut self, shape: &Shape, gpu: u64, length: u64) {
+        let [cpu, memory, disk] = shape.amounts;
+        for (sum, amount) in self.starting.iter_mut().zip([cpu, memory, disk, gpu]) {
+            *sum += u128::from(amount) * u128::from(length);
         }
     }
 }
@@ -123,41 +135,19 @@ impl OverTime {
     pub(crate) fn left(&mut self, now: Instant, task: &Facts, node: NodeId, state: &State) {
         self.moved = true;
         let Some(placed) = task.placed else { return };
-        let zone = state.nodes().zones()[node.row()];
         let shape = state.shape(state.shape_of(task.definition));
-        let amounts = self.amounts(task.task, task.adopted, shape);
-        self.held(now, zone, amounts, placed, task.started);
-        if task.adopted && shape.gpu_count > 0 {
-            self.found_short.remove(&task.task);
-        }
-    }
-
-    #[inline]
-    fn amounts(&self, task: TaskId, was_found: bool, shape: &Shape) -> [u64; 4] {
-        let mut amounts = shape.totals();
-        if was_found
-            && shape.gpu_count > 0
-            && let Some(&held) = self.found_short.get(&task)
-        {
-            amounts[3] = held;
-        }
-        amounts
-    }
-
-    #[inline]
-    fn held(
-        &mut self,
-        now: Instant,
-        zone: ZoneId,
-        amounts: [u64; 4],
-        placed: Instant,
-        started: Option<Instant>,
-    ) {
-        // Nothing has lasted yet in a zone that is not known.
-        let Some(zone) = self.zones.get_mut(zone.row()) else { return };
+        let gpu = if shape.gpu_count > 0 { self.gpu(task.task, shape) } else { 0 };
         let placed = placed.max(self.start);
-        let runs = started.unwrap_or(now).max(placed);
-        zone.add(amounts, now.since(placed), runs.since(placed));
+        let started = task.started.unwrap_or(now).max(placed);
+        // Nothing has lasted yet in a zone that is not known.
+        if let Some(zone) = self.zones.get_mut(state.nodes().zones()[node.0 as usize].row()) {
+            zone.add(shape, gpu, placed, started, now);
+        }
+    }
+
+    /// What a task held that leaves its node.
+    fn gpu(&mut self, task: TaskId, shape: &Shape) -> u64 {
+        self.found_short.remove(&task).unwrap_or(shape.totals()[3])
     }
 
     /// The state has been so since `now`, and lasts.
@@ -225,8 +215,14 @@ impl OverTime {
             for &id in state.tasks_on(node) {
                 let Some(task) = state.task(id) else { continue };
                 let Some(place) = task.placement() else { continue };
-                let amounts = self.amounts(id, task.adopted, state.shape(task.shape));
-                self.held(self.end, nodes.zones()[node.row()], amounts, place.at, place.started);
+                let shape = state.shape(task.shape);
+                let gpu = if shape.gpu_count > 0 { self.gpu(id, shape) } else { 0 };
+                let placed = place.at.max(self.start);
+                let started = place.started.unwrap_or(self.end).max(placed);
+                let zone = nodes.zones()[node.row()];
+                if let Some(zone) = self.zones.get_mut(zone.row()) {
+                    zone.add(shape, gpu, placed, started, self.end);
+                }
             }
         }
     }

@@ -142,10 +142,10 @@ impl Fragmentation {
 
 /// Looks at every node. For shapes that ask for more than amounts.
 fn look_at_all(usual: &Usual<'_>, nodes: &Nodes) -> Unusable {
-    let mut sum = Unusable::default();
+    let (mut sum, free) = (Unusable::default(), Free::of(nodes));
     for node in nodes.ids().filter(|it| nodes.ready()[it.row()]) {
         let kept_out = usual.iter().filter(|(_, shape)| !nodes.fits(shape, node)).map(|it| it.0);
-        sum.add(free_of(nodes, node).map(u128::from), kept_out.sum());
+        sum.add(free.on(node).map(u128::from), kept_out.sum());
     }
     sum
 }
@@ -232,11 +232,11 @@ impl Grid {
 
     /// Looks at a node again.
     #[inline]
-    fn look(&mut self, nodes: &Nodes, node: NodeId) {
+    fn look(&mut self, free: &Free<'_>, ready: &[bool], node: NodeId) {
         let row = node.0 as usize;
         let (before, free_before) = self.places[row];
-        let is_ready = nodes.ready()[row];
-        let free = if is_ready { free_of(nodes, node) } else { [0; 4] };
+        let is_ready = ready[row];
+        let free = if is_ready { free.on(node) } else { [0; 4] };
         let cell = if is_ready { self.cell(&free) as u32 } else { NOWHERE };
         if before != NOWHERE {
             let there = &mut self.cells[before as usize];
@@ -261,9 +261,10 @@ impl Grid {
 
     /// Follows what happened to the nodes.
     fn follow(&mut self, nodes: &Nodes, touched: Option<&[NodeId]>) {
+        let (free, ready) = (Free::of(nodes), nodes.ready());
         match touched {
             Some(touched) if self.is_filled => {
-                touched.iter().for_each(|&it| self.look(nodes, it));
+                touched.iter().for_each(|&it| self.look(&free, ready, it));
             }
             _ => {
                 self.free = [0; 4];
@@ -271,7 +272,7 @@ impl Grid {
                 self.cells.resize(self.sizes().iter().product(), [0; 4]);
                 self.places.clear();
                 self.places.resize(nodes.len(), (NOWHERE, [0; 4]));
-                nodes.ids().for_each(|it| self.look(nodes, it));
+                nodes.ids().for_each(|it| self.look(&free, ready, it));
                 self.is_filled = true;
             }
         }
@@ -293,16 +294,12 @@ impl Grid {
             self.fitting.chunks_exact_mut(disk).for_each(|it| add_up(it, 1));
         }
         let total: u64 = usual.iter().map(|it| it.0).sum();
-        let mut sum = Unusable { free: self.free, unusable: [0; 4] };
-        for (free, fitting) in self.cells.iter().zip(&self.fitting) {
-            let kept_out = u128::from(total - fitting);
-            for (it, &free) in free.iter().enumerate() {
-                if free > 0 {
-                    sum.unusable[it] += free * kept_out;
-                }
-            }
-        }
-        sum
+        let cells = || self.cells.iter().zip(&self.fitting);
+        let unusable = |it: usize| match self.free[it] {
+            0 => 0,
+            _ => cells().map(|(free, fitting)| free[it] * u128::from(total - fitting)).sum(),
+        };
+        Unusable { free: self.free, unusable: [unusable(0), unusable(1), unusable(2), unusable(3)] }
     }
 }
 
@@ -313,13 +310,26 @@ fn add_up(numbers: &mut [u64], stride: usize) {
     }
 }
 
-/// What is free of each resource on a node.
-#[inline]
-pub(super) fn free_of(nodes: &Nodes, node: NodeId) -> [u64; 4] {
-    let row = node.0 as usize;
-    let gpu = if nodes.devices(node).is_empty() { 0 } else { nodes.gpu_free(node) };
-    let (cpu, memory) = (nodes.free(Resource::Cpu)[row], nodes.free(Resource::Memory)[row]);
-    [cpu, memory, nodes.free(Resource::Disk)[row], gpu]
+/// What is free on nodes, as columns.
+pub(super) struct Free<'a> {
+    nodes: &'a Nodes,
+    scalars: [&'a [u64]; 3],
+    has_gpus: bool,
+}
+
+impl<'a> Free<'a> {
+    pub(super) fn of(nodes: &'a Nodes) -> Self {
+        let scalars = Resource::SCALARS.map(|it| nodes.free(it));
+        Self { nodes, scalars, has_gpus: !nodes.model_names().is_empty() }
+    }
+
+    /// Of each resource on one node.
+    #[inline]
+    pub(super) fn on(&self, node: NodeId) -> [u64; 4] {
+        let (row, [cpu, memory, disk]) = (node.0 as usize, self.scalars);
+        let gpu = if self.has_gpus { self.nodes.gpu_free(node) } else { 0 };
+        [cpu[row], memory[row], disk[row], gpu]
+    }
 }
 
 #[cfg(test)]

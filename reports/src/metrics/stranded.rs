@@ -2,7 +2,7 @@
 
 use super::{Entry, Metric, Moment, Sampled};
 use crate::column::{Better, Card, Column, Unit};
-use crate::metrics::fragmentation::free_of;
+use crate::metrics::fragmentation::Free;
 use cluster::demand::Resource;
 use cluster::event::Facts;
 use cluster::ids::{NodeId, ShapeId};
@@ -82,7 +82,7 @@ impl Stranded {
 
     /// Looks at a node again.
     #[inline]
-    fn look(&mut self, nodes: &Nodes, node: NodeId) {
+    fn look(&mut self, nodes: &Nodes, free: &Free<'_>, node: NodeId) {
         let row = node.0 as usize;
         let is_lost = nodes.status(node) == NodeStatus::Lost;
         if is_lost != self.is_lost[row] {
@@ -92,7 +92,7 @@ impl Stranded {
             self.stranded[row] = [0.0; 4];
             return;
         }
-        let (offered, free) = (&self.offered[row], free_of(nodes, node));
+        let (offered, free) = (&self.offered[row], free.on(node));
         let mut shares = [0.0; 4];
         let mut smallest = 1.0;
         for it in 0..4 {
@@ -142,7 +142,7 @@ impl Metric for Stranded {
 
     fn sample(&mut self, at: &Moment<'_>, out: &mut Vec<Option<f64>>) {
         let nodes = at.state.nodes();
-        let before = self.asked;
+        let (before, free) = (self.asked, Free::of(nodes));
         for shape in self.fresh.drain(..) {
             for (asked, amount) in self.asked.iter_mut().zip(at.state.shape(shape).totals()) {
                 *asked |= amount > 0;
@@ -150,7 +150,7 @@ impl Metric for Stranded {
         }
         match at.touched {
             Some(touched) if before == self.asked => {
-                touched.iter().for_each(|&it| self.look(nodes, it));
+                touched.iter().for_each(|&it| self.look(nodes, &free, it));
             }
             _ => {
                 self.stranded.clear();
@@ -159,7 +159,7 @@ impl Metric for Stranded {
                 self.is_lost.resize(nodes.len(), true);
                 for node in nodes.ids() {
                     self.read(nodes, node);
-                    self.look(nodes, node);
+                    self.look(nodes, &free, node);
                 }
             }
         }
