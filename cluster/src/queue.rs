@@ -12,6 +12,7 @@ use self::heads::Heads;
 use self::waiting::Waiting;
 use crate::demand::Resource;
 use crate::event::HoldReason;
+use crate::fitting;
 use crate::ids::{NodeId, ShapeId, TaskId};
 use crate::nodes::Nodes;
 use crate::rules::QueueOrder;
@@ -131,6 +132,9 @@ pub(crate) struct Queue {
     /// Lines that it keeps back.
     #[serde(skip)]
     held: Vec<ShapeId>,
+    /// Columns of what shapes ask for, of as many as anybody looked at.
+    #[serde(skip)]
+    asks: [Vec<u64>; 3],
 }
 
 impl Queue {
@@ -318,14 +322,48 @@ impl Queue {
                 openings.add(node);
             }
         }
-        let fitting: Vec<ShapeId> =
-            self.asleep.iter().map(|it| it.1).filter(|it| fits(*it)).collect();
-        for shape in fitting {
+        for shape in self.asleep_that_fit(node, state) {
             self.change(shape, |line| {
                 line.is_asleep = false;
                 line.openings.add(node);
             });
         }
+    }
+
+    fn asleep_that_fit(&mut self, node: NodeId, state: &State) -> Vec<ShapeId> {
+        let (nodes, shapes) = (state.nodes(), state.shape_count());
+        let fits = |shape: ShapeId| nodes.fits(state.shape(shape), node);
+        if self.asleep.len() < 4 * shapes.div_ceil(fitting::ROWS) {
+            return self.asleep.iter().map(|it| it.1).filter(|it| fits(*it)).collect();
+        }
+        // With so many, it is faster to look at what all shapes ask for, 64 at a time.
+        for shape in self.asks[0].len()..shapes {
+            let amounts = state.shape(ShapeId(shape as u32)).amounts;
+            self.asks.iter_mut().zip(amounts).for_each(|(column, it)| column.push(it));
+        }
+        let free = Resource::SCALARS.map(|it| nodes.free(it)[node.row()]);
+        let mut found = Vec::new();
+        for start in (0..shapes).step_by(fitting::ROWS) {
+            let end = shapes.min(start + fitting::ROWS);
+            let mut bits = u64::MAX >> (fitting::ROWS - (end - start));
+            for (column, free) in self.asks.iter().zip(free) {
+                // What asks for less than one more fits.
+                if let Some(more) = free.checked_add(1)
+                    && bits != 0
+                {
+                    bits &= fitting::below(&column[start..end], more);
+                }
+            }
+            while bits != 0 {
+                let shape = ShapeId(start as u32 + bits.trailing_zeros());
+                bits &= bits - 1;
+                let head = self.lines.get(shape.row()).and_then(Line::head);
+                if head.is_some_and(|it| it.1) && fits(shape) {
+                    found.push(shape);
+                }
+            }
+        }
+        found
     }
 
     /// What is known of shapes beyond who waits: asleep or not, and why it fits nowhere.

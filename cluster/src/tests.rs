@@ -526,8 +526,9 @@ fn of_many_shapes_that_a_departure_wakes_those_are_shown_that_still_fit() {
         .collect();
     rig.decide();
     looks.store(0, std::sync::atomic::Ordering::Relaxed);
-    for disk in 0..20 {
-        rig.submit(&format!("3/1/{disk}"));
+    // All of the cpu; the last one also all of the disk.
+    for disk in 80..100 {
+        rig.submit(&format!("4/1/{disk}"));
     }
     let mut large = large.into_iter();
     let mut round = |exits: usize| {
@@ -542,6 +543,16 @@ fn of_many_shapes_that_a_departure_wakes_those_are_shown_that_still_fit() {
     assert_eq!(round(1), (1, 1));
     assert_eq!(round(2), (2, 2));
     assert_eq!(round(9), (17, 9), "so many nodes are not remembered");
+}
+
+/// What is copied or kept for every task is no larger than it has to be.
+#[test]
+fn what_comes_often_is_small() {
+    assert_eq!(size_of::<Option<crate::state::Task>>(), 128, "two lines of the cache");
+    assert!(size_of::<crate::event::Change>() <= 112);
+    assert!(size_of::<Event>() <= 120);
+    assert!(size_of::<crate::arrival::Arrival>() <= 128);
+    assert!(size_of::<Action>() <= 32);
 }
 
 #[test]

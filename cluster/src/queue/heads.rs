@@ -23,6 +23,10 @@ impl Heads {
         self.first.is_none()
     }
 
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Head> {
         self.first.into_iter().chain(self.others.iter().copied())
     }
@@ -103,7 +107,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(heads.first(), model.first().copied());
-                prop_assert_eq!(heads.is_empty(), model.is_empty());
+                prop_assert_eq!((heads.is_empty(), heads.len()), (model.is_empty(), model.len()));
                 prop_assert!(heads.iter().eq(model.iter().copied()));
                 let bytes = postcard::to_stdvec(&heads).unwrap();
                 prop_assert_eq!(&bytes, &postcard::to_stdvec(&model).unwrap());
