@@ -10,7 +10,7 @@ use cluster::demand::{Demand, Resource, TaskDefinition};
 use cluster::event::NodeEvent;
 use cluster::nodes::{NodeSpec, Overcommit};
 use cluster::units::Instant;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -46,7 +46,7 @@ pub struct Card {
 }
 
 /// What the numbers of a workload count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Units {
     /// Thousandths of a core, and bytes.
     #[default]
@@ -113,7 +113,7 @@ fn bytes(amount: u64) -> String {
 }
 
 /// Something counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// What.
     pub what: String,
@@ -122,7 +122,7 @@ pub struct Count {
 }
 
 /// Lines that were left out, with the reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
     /// How many, by reason.
     pub by_reason: BTreeMap<String, u64>,
@@ -131,7 +131,7 @@ pub struct Refusals {
 }
 
 /// A line that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The file.
     pub path: String,

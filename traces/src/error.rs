@@ -292,6 +292,22 @@ pub enum TraceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A column file that cannot be used.
+    #[error("{path}: {reason}")]
+    ColumnFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The user stopped a conversion.
+    #[error("interrupted; {parts} parts of the trace that were read are kept in {folder}")]
+    Interrupted {
+        /// Where.
+        folder: String,
+        /// How many.
+        parts: usize,
+    },
     /// A stream that could not be read to its end.
     #[error("stream: {reason}")]
     Stream {
@@ -397,6 +413,11 @@ impl TraceError {
             Self::Recipe { .. } => {
                 "start from a recipe that works: `bayplan trace generate --print-recipe`".into()
             }
+            Self::ColumnFile { .. } => {
+                "convert the trace again: `bayplan trace convert TRACE --out FILE.bpc`".into()
+            }
+            Self::Interrupted { parts: 0, .. } => "the same command begins anew".into(),
+            Self::Interrupted { .. } => "the same command goes on from there".into(),
             Self::Stream { .. } => "see the message of its source".into(),
         }
     }

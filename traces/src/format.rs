@@ -1,5 +1,6 @@
 //! What a trace format is to the rest of the crate, and how files are told apart by their content.
 
+use crate::columns::Keep;
 use crate::error::TraceError;
 use crate::text::{Cell, Line, Lines};
 use crate::workload::Draft;
@@ -96,6 +97,8 @@ pub(crate) struct Request<'a> {
     pub(crate) options: &'a [(String, String)],
     /// Whether nodes alone are wanted: no task file needs to be there.
     pub(crate) nodes_only: bool,
+    /// Where parts that are read may be kept, and progress is told.
+    pub(crate) keep: Option<&'a Keep<'a>>,
 }
 
 impl<'a> Request<'a> {

@@ -27,6 +27,7 @@
 //! * The group is the job; priorities from 9 on are services (production), others jobs.
 
 use crate::card::Units;
+use crate::columns::Keep;
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{Format, Request, Role, Sample};
@@ -42,6 +43,7 @@ use rows::{EVENTS, EVICT, LOST, SCHEDULE, SUBMIT};
 pub use rows::{Part, TaskEvent};
 use std::path::PathBuf;
 
+mod kept;
 mod rows;
 
 /// The largest machine's cpu, and its memory, in our units.
@@ -92,7 +94,7 @@ fn read(request: &Request<'_>, draft: &mut Draft) -> Result<(), TraceError> {
     if request.nodes_only {
         return Ok(());
     }
-    Tasks::read(&parts(Role::Tasks), &machines, draft)?;
+    Tasks::read(&parts(Role::Tasks), request.keep, &machines, draft)?;
     for sentence in [
         "cpu and memory are shares of the largest machine's; disk is not used",
         "priorities from 9 on are services (production), all others are jobs",
@@ -345,13 +347,18 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn read(parts: &[PathBuf], machines: &Machines, draft: &mut Draft) -> Result<(), TraceError> {
+    fn read(
+        parts: &[PathBuf],
+        keep: Option<&Keep<'_>>,
+        machines: &Machines,
+        draft: &mut Draft,
+    ) -> Result<(), TraceError> {
         let mut tasks = Self::default();
         let mut horizon = Instant::ZERO;
         let mut part = Part::default();
-        for path in parts {
+        for (number, path) in parts.iter().enumerate() {
             draft.files.push(path.display().to_string());
-            part.read(path, &mut |path, row| {
+            let mut take = |path: &str, row: &TaskEvent<'_>| {
                 tasks.tally.rows += 1;
                 if row.at.0 >= AFTER {
                     tasks.tally.after += 1;
@@ -359,7 +366,14 @@ impl Tasks {
                     horizon = row.at;
                     tasks.apply(row, path, draft);
                 }
-            })?;
+            };
+            match keep {
+                Some(keep) => {
+                    let was_kept = part.read_or_find(path, keep, &mut take)?;
+                    keep.part_done(number + 1, parts.len(), was_kept)?;
+                }
+                None => part.read(path, &mut take)?,
+            }
         }
         draft.card.rows_read += tasks.tally.rows;
         draft.horizon = Some(horizon);

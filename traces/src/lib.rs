@@ -22,6 +22,7 @@ pub mod bayplan;
 mod blocks;
 pub mod card;
 pub mod cluster_source;
+pub mod columns;
 mod decimal;
 mod ends;
 pub mod error;
@@ -57,4 +58,5 @@ pub const FORMATS: &[format::Format] = &[
     orlib::FORMAT,
     swf::FORMAT,
     bayplan::FORMAT,
+    columns::FORMAT,
 ];

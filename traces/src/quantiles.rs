@@ -1,11 +1,11 @@
 //! Exact quantiles of lists that are not kept: one look counts values by magnitude, a second the few that
 //! are near a wanted rank.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A distribution by its quantiles, of whole numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// How many values.
     pub count: u64,

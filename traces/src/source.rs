@@ -2,6 +2,7 @@
 
 use crate::card::Card;
 use crate::cluster_source::within;
+use crate::columns::{self, Keep};
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::{
@@ -84,7 +85,8 @@ impl Source {
             SourceKind::Builtin(_) => Ok(Vec::new()),
             SourceKind::Path { format, path } => {
                 let (format, files) = find_files(path, *format, false)?;
-                let request = Request { path, files, options: &self.options, nodes_only: false };
+                let request =
+                    Request { path, files, options: &self.options, nodes_only: false, keep: None };
                 (format.uses)(&request)
             }
         }
@@ -159,6 +161,18 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
+    /// What is asked for, in words.
+    pub(crate) fn said(&self) -> Vec<String> {
+        let zones = self.zones.as_ref().map(|it| format!("zones: {it}"));
+        let scale = self.time_scale.map(|it| format!("time scale: {it}"));
+        let fill = self.static_fill.then(|| "static fill".to_owned());
+        let shuffle = self.shuffle.map(|it| format!("shuffle: {it}"));
+        let until = self.until.map(|it| format!("until: {it}"));
+        let limit = self.limit.map(|it| format!("limit: {it}"));
+        let seed = Some(format!("seed: {}", self.seed));
+        [zones, scale, fill, shuffle, until, limit, seed].into_iter().flatten().collect()
+    }
+
     /// With what the source's own options say.
     fn with(&self, options: &[(String, String)]) -> Result<Self, TraceError> {
         let mut all = self.clone();
@@ -215,16 +229,24 @@ pub fn parse_duration_us(option: &str, found: &str) -> Result<u64, TraceError> {
 ///
 /// Whatever is wrong with the input: see [`TraceError`].
 pub fn read(source: &Source, options: &ReadOptions) -> Result<Workload, TraceError> {
+    read_keeping(source, options, None)
+}
+
+/// The same, for a conversion that can be interrupted.
+pub(crate) fn read_keeping(
+    source: &Source,
+    options: &ReadOptions,
+    keep: Option<&Keep<'_>>,
+) -> Result<Workload, TraceError> {
     let options = options.with(&source.options)?;
     let mut workload = match &source.kind {
         SourceKind::Builtin(name) => generate::read(name, &source.options, options.seed)?,
         SourceKind::Path { format, path } => {
             let (format, files) = find_files(path, *format, false)?;
             check_options(&source.options, format.options)?;
-            let mut draft = Draft::new(Card::new(source.to_string(), format.name));
-            let request = Request { path, files, options: &source.options, nodes_only: false };
-            (format.read)(&request, &mut draft)?;
-            draft.finish()
+            let request =
+                Request { path, files, options: &source.options, nodes_only: false, keep };
+            load(format, &request, &source.to_string())?
         }
     };
     let tasks = workload.task_count();
@@ -248,8 +270,20 @@ pub(crate) fn read_nodes(source: &PathSource) -> Result<Workload, TraceError> {
     let PathSource { format, path, options } = source;
     let (format, files) = find_files(path, *format, true)?;
     check_options(options, format.options)?;
-    let mut draft = Draft::new(Card::new(path, format.name));
-    (format.read)(&Request { path, files, options, nodes_only: true }, &mut draft)?;
+    load(format, &Request { path, files, options, nodes_only: true, keep: None }, path)
+}
+
+/// What a format makes of files. A column file is a workload already.
+fn load(
+    format: &'static Format,
+    request: &Request<'_>,
+    source: &str,
+) -> Result<Workload, TraceError> {
+    if format.name == columns::FORMAT.name {
+        return columns::open(request.path, source);
+    }
+    let mut draft = Draft::new(Card::new(source, format.name));
+    (format.read)(request, &mut draft)?;
     Ok(draft.finish())
 }
 
@@ -257,7 +291,7 @@ pub(crate) fn read_nodes(source: &PathSource) -> Result<Workload, TraceError> {
 pub(crate) fn node_files(source: &PathSource) -> Result<Vec<PathBuf>, TraceError> {
     let PathSource { format, path, options } = source;
     let (format, files) = find_files(path, *format, true)?;
-    (format.uses)(&Request { path, files, options, nodes_only: true })
+    (format.uses)(&Request { path, files, options, nodes_only: true, keep: None })
 }
 
 /// A path, with the format if it is forced, and options.
@@ -289,6 +323,11 @@ fn find_files(
     let meta = std::fs::metadata(root)
         .map_err(|error| TraceError::Unreadable { path: path.into(), reason: error.to_string() })?;
     if !meta.is_dir() {
+        let is_columns =
+            forced.map_or_else(|| columns::is_one(root), |it| it.name == columns::FORMAT.name);
+        if is_columns {
+            return Ok((&columns::FORMAT, vec![Found { path: path.into(), role: Role::Tasks }]));
+        }
         return find_in_file(path, forced);
     }
     let paths = list_folder(root)?;

@@ -7,10 +7,11 @@ use crate::tasks::{TaskRow, Tasks};
 use cluster::demand::Demand;
 use cluster::event::TaskKind;
 use cluster::units::Instant;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What was counted on tasks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct TaskStats {
     pub(crate) tasks: u64,
     pub(crate) service_tasks: u64,
@@ -32,7 +33,7 @@ pub(crate) struct TaskStats {
 
 /// What tasks ask for of one resource, if each runs from its arrival; in the order of
 /// [`Resource::ALL`](cluster::demand::Resource::ALL).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Offered {
     /// The most at any time up to the horizon.
     pub(crate) peak: i128,

@@ -1,5 +1,6 @@
 //! The tasks of a workload: rows in memory, or made anew each time they are gone through.
 
+use crate::columns::{self, Columns};
 use crate::generate::Likeness;
 use cluster::event::{OnLoss, TaskKind};
 use cluster::ids::TaskId;
@@ -75,6 +76,8 @@ pub(crate) enum Tasks {
     Rows { rows: Vec<TaskRow>, names: Texts },
     /// Nowhere: drawn from a recipe whenever somebody goes through them. Memory does not grow with their number.
     Generated(Box<Likeness>),
+    /// In a file that is mapped into memory.
+    Columns(Columns),
 }
 
 impl Tasks {
@@ -82,6 +85,7 @@ impl Tasks {
         match self {
             Self::Rows { rows, .. } => rows.len(),
             Self::Generated(it) => it.task_count(),
+            Self::Columns(it) => it.len(),
         }
     }
 
@@ -90,6 +94,7 @@ impl Tasks {
         match self {
             Self::Rows { rows, .. } => Cursor::Rows(rows.iter()),
             Self::Generated(it) => Cursor::Generated(Box::new(it.draws())),
+            Self::Columns(it) => Cursor::Columns(Box::new(it.rows())),
         }
     }
 
@@ -98,13 +103,31 @@ impl Tasks {
         match self {
             Self::Rows { rows, .. } => rows[task.0 as usize],
             Self::Generated(_) => self.iter().nth(task.0 as usize).expect("there is this task"),
+            Self::Columns(it) => it.get(task),
         }
     }
 
     pub(crate) fn name(&self, task: TaskId) -> Cow<'_, str> {
+        match self.given_name(task) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(task.to_string()),
+        }
+    }
+
+    /// The task's name, unless it is named by its number.
+    pub(crate) fn given_name(&self, task: TaskId) -> Option<&str> {
         match self {
-            Self::Rows { rows, names } => Cow::Borrowed(names.get(rows[task.0 as usize].name)),
-            Self::Generated(_) => Cow::Owned(task.to_string()),
+            Self::Rows { rows, names } => Some(names.get(rows[task.0 as usize].name)),
+            Self::Generated(_) => None,
+            Self::Columns(it) => it.name(task),
+        }
+    }
+
+    /// Behind which task none is resident any more, as far as is known.
+    pub(crate) fn residents_end(&self) -> usize {
+        match self {
+            Self::Columns(it) => it.residents_end(),
+            _ => self.len(),
         }
     }
 
@@ -129,6 +152,7 @@ impl Tasks {
 pub(crate) enum Cursor<'a> {
     Rows(std::slice::Iter<'a, TaskRow>),
     Generated(Box<crate::generate::Draws>),
+    Columns(Box<columns::Rows<'a>>),
 }
 
 impl Iterator for Cursor<'_> {
@@ -139,6 +163,7 @@ impl Iterator for Cursor<'_> {
         match self {
             Self::Rows(rows) => rows.next().copied(),
             Self::Generated(draws) => draws.next(),
+            Self::Columns(rows) => rows.next(),
         }
     }
 }

@@ -66,13 +66,13 @@ fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
 /// Applies everything that `options` asks for, in this order: cut by time, cut by number, scale time,
 /// static fill, shuffle, zones.
 pub(crate) fn apply(workload: &mut Workload, options: &ReadOptions) -> Result<(), TraceError> {
-    // Tasks that are drawn from a recipe must be in memory to be changed.
+    // Tasks that are drawn from a recipe or stand in a column file must be in memory to be changed.
     let changes = options.until.is_some()
         || options.limit.is_some()
         || options.time_scale.is_some()
         || options.static_fill
         || options.shuffle.is_some();
-    if changes || !workload.is_generated() {
+    if changes || workload.is_in_memory() {
         workload.edit(|parts| edit(parts, options));
     }
     if let Some(zones) = &options.zones {

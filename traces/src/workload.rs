@@ -19,7 +19,21 @@ use cluster::ids::{DefinitionId, GroupId, NodeId, TaskId};
 use cluster::names::Names;
 use cluster::nodes::{NODE, NodeSpec, Overcommit};
 use cluster::units::Instant;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+
+/// What a workload holds besides tasks and its card.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Frame {
+    pub(crate) definitions: Vec<TaskDefinition>,
+    /// Empty where groups are named by their numbers.
+    pub(crate) groups: Vec<String>,
+    pub(crate) timeline: Timeline,
+    pub(crate) told: Vec<(Instant, Event)>,
+    pub(crate) files: Vec<String>,
+    pub(crate) residents: Vec<String>,
+    pub(crate) horizon: Option<Instant>,
+}
 
 /// What happens to nodes, in time order; ids in joining order.
 pub(crate) type Timeline = Vec<(Instant, NodeId, NodeEvent)>;
@@ -320,14 +334,47 @@ impl Workload {
         }
     }
 
+    /// A workload of tasks that are kept elsewhere. Not measured yet.
+    pub(crate) fn framed(card: Card, frame: Frame, tasks: Tasks) -> Self {
+        let mut workload = Self {
+            card,
+            definitions: frame.definitions,
+            groups: frame.groups.into(),
+            timeline: frame.timeline,
+            told: frame.told,
+            tasks,
+            files: frame.files,
+            residents: frame.residents.into(),
+            resident_nodes: Vec::new(),
+            horizon: frame.horizon,
+            zones: None,
+            oversized: Oversized::Error,
+        };
+        workload.resolve_residents();
+        workload
+    }
+
+    /// What it holds besides tasks and its card.
+    pub(crate) fn frame(&self) -> Frame {
+        Frame {
+            definitions: self.definitions.clone(),
+            groups: self.groups.iter().map(str::to_owned).collect(),
+            timeline: self.timeline.clone(),
+            told: self.told.clone(),
+            files: self.files.clone(),
+            residents: self.residents.iter().map(str::to_owned).collect(),
+            horizon: self.horizon,
+        }
+    }
+
     /// Number of tasks.
     pub fn task_count(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Whether its tasks are drawn rather than kept.
-    pub(crate) fn is_generated(&self) -> bool {
-        matches!(self.tasks, Tasks::Generated(_))
+    /// Whether its tasks are in memory, where they can be changed.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.tasks, Tasks::Rows { .. })
     }
 
     /// Number of nodes that ever join.
@@ -398,9 +445,9 @@ impl Workload {
 
     /// The group's name in the trace.
     pub fn group_name(&self, group: GroupId) -> Cow<'_, str> {
-        match &self.tasks {
-            Tasks::Rows { .. } => Cow::Borrowed(self.groups.text(group.0)),
-            Tasks::Generated(_) => Cow::Owned(group.to_string()),
+        match self.groups.is_empty() {
+            false => Cow::Borrowed(self.groups.text(group.0)),
+            true => Cow::Owned(group.to_string()),
         }
     }
 
@@ -552,7 +599,7 @@ impl Workload {
                 }
                 let mut too_large = found.iter().map(|it| it.task.0).peekable();
                 let mut id = 0;
-                self.rows().retain(|_| {
+                self.rows_mut().retain(|_| {
                     id += 1;
                     too_large.next_if_eq(&(id - 1)).is_none()
                 });
@@ -624,7 +671,8 @@ impl Workload {
 
     /// Tasks that are on a node of some name when they arrive.
     fn residents_by_name(&self) -> impl Iterator<Item = TaskRow> {
-        let tasks = (!self.residents.is_empty()).then(|| self.tasks.iter());
+        let end = self.tasks.residents_end();
+        let tasks = (!self.residents.is_empty()).then(|| self.tasks.iter().take(end));
         tasks.into_iter().flatten().filter(|it| it.resident.is_some())
     }
 
@@ -633,7 +681,7 @@ impl Workload {
         const UNSEEN: u32 = u32::MAX;
         let mut new_rows = vec![UNSEEN; self.definitions.len()];
         let mut order = Vec::new();
-        for task in self.rows() {
+        for task in self.rows_mut() {
             let new = &mut new_rows[task.definition as usize];
             if *new == UNSEEN {
                 *new = order.len() as u32;
@@ -670,17 +718,53 @@ impl Workload {
         match &self.tasks {
             // They do not change.
             Tasks::Generated(it) => it.stats(|| TaskStats::of(&self.tasks, demands, self.horizon)),
+            Tasks::Columns(it) => it.stats(),
             Tasks::Rows { .. } => TaskStats::of(&self.tasks, demands, self.horizon),
         }
     }
 
+    /// The same, for a column file.
+    pub(crate) fn task_stats(&self) -> TaskStats {
+        let demands: Vec<Demand> = self.definitions.iter().map(TaskDefinition::demand).collect();
+        self.stats(&demands)
+    }
+
+    /// How many groups there are; their numbers are below.
+    pub(crate) fn group_numbers(&self) -> u32 {
+        match &self.tasks {
+            Tasks::Columns(it) => it.groups(),
+            _ if !self.groups.is_empty() => self.groups.len() as u32,
+            _ => self.tasks.iter().filter_map(|it| it.group).max().map_or(0, |it| it + 1),
+        }
+    }
+
+    /// Tasks as they stand in the workload, in arrival order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = TaskRow> {
+        self.tasks.iter()
+    }
+
+    /// The task's name in the trace, unless it is named by its number.
+    pub(crate) fn name_in_trace(&self, task: TaskId) -> Option<&str> {
+        self.tasks.given_name(task)
+    }
+
+    pub(crate) fn zones(&self) -> Option<&Zones> {
+        self.zones.as_ref()
+    }
+
+    pub(crate) fn set_zones(&mut self, zones: Option<Zones>) {
+        self.zones = zones;
+    }
+
     /// Its tasks as rows in memory, whatever they were.
-    fn rows(&mut self) -> &mut Vec<TaskRow> {
-        if let Tasks::Generated(_) = self.tasks {
+    fn rows_mut(&mut self) -> &mut Vec<TaskRow> {
+        if self.groups.is_empty() {
             // They are numbered without gaps.
             for row in self.tasks.iter() {
-                let group = GroupId(row.group.expect("what is generated has groups"));
-                if group.row() == self.groups.len() {
+                // Of a column file some may have none.
+                let Some(group) = row.group.map(GroupId) else { continue };
+                while group.row() >= self.groups.len() {
+                    let group = GroupId(self.groups.len() as u32);
                     self.groups.intern(&group.to_string());
                 }
             }
@@ -690,7 +774,7 @@ impl Workload {
 
     /// Changes tasks and horizon; definitions are renumbered afterwards.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Parts<'_>)) {
-        self.rows();
+        self.rows_mut();
         change(&mut Parts {
             card: &mut self.card,
             tasks: self.tasks.rows(),
@@ -706,7 +790,7 @@ impl Workload {
     }
 
     pub(crate) fn remember(&mut self, zones: Option<Zones>, oversized: Oversized) {
-        self.zones = zones;
+        self.zones = zones.or(self.zones.take());
         self.oversized = oversized;
     }
 

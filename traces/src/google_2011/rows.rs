@@ -4,8 +4,9 @@
 //! are read where they stand ([`TaskEvent::read_plain`]). Any other row goes the way of all formats ([`TaskEvent::read`]), which also knows what
 //! is wrong with it. So the quick way never decides that a row is bad, only that it is not its own.
 
-use super::{AFTER, TASK_COLUMNS, WHOLE, read_time, share};
+use super::{AFTER, TASK_COLUMNS, WHOLE, kept, read_time, share};
 use crate::blocks::Blocks;
+use crate::columns::{self, Keep};
 use crate::error::TraceError;
 use crate::limits;
 use crate::text::{Cell, Line};
@@ -355,6 +356,35 @@ impl Part {
         }
         self.buffer = blocks.into_buffer();
         Ok(())
+    }
+}
+
+impl Part {
+    /// The same, and keeps the rows; or takes those that were kept. Returns whether they were.
+    pub(super) fn read_or_find(
+        &mut self,
+        path: &Path,
+        keep: &Keep<'_>,
+        row: &mut dyn FnMut(&str, &TaskEvent<'_>),
+    ) -> Result<bool, TraceError> {
+        let name = kept::name(columns::input(path)?.digest);
+        let found = keep.find(&name);
+        let rows = found.as_deref().and_then(kept::unpack);
+        // Rows that are out of order are read again, to say where they stand.
+        let rows = rows.filter(|it| it.first().is_none_or(|it| it.at.0 >= self.last));
+        if let Some(rows) = rows {
+            let path = path.display().to_string();
+            rows.iter().for_each(|it| row(&path, it));
+            self.last = rows.last().map_or(self.last, |it| it.at.0);
+            return Ok(true);
+        }
+        let mut packing = kept::Packing::default();
+        self.read(path, &mut |path, it| {
+            packing.push(it);
+            row(path, it);
+        })?;
+        keep.put(&name, &packing.finish())?;
+        Ok(false)
     }
 }
 
