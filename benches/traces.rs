@@ -3,6 +3,8 @@
 //! `google-2011`: a part of `task_events` through the csv crate (a `StringRecord` per row, the standard library's parsers, gzip by
 //! flate2) and through Bayplan, from a plain file and from gzip; and the whole trace as a workload.
 //!
+//! `columns`: a column file of 5 M generated tasks, opened, and gone through as the simulator does; and the same tasks drawn anew.
+//!
 //! The part is made here, in the form of the real one. `BAYPLAN_BENCH_GOOGLE=FOLDER` takes the first part of a real
 //! trace instead.
 
@@ -18,6 +20,8 @@ use std::hint::black_box;
 use std::io::{BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use traces::Workload;
+use traces::columns::{Watch, convert};
 use traces::google_2011::Part;
 use traces::source::{ReadOptions, Source, read};
 
@@ -170,5 +174,30 @@ fn google_2011(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, google_2011);
+/// A month of a cluster of 12,500 nodes, cut to so many tasks.
+fn columns(criterion: &mut Criterion) {
+    let tasks = if is_trial() { 2_000 } else { 5_000_000 };
+    let folder = tempfile::tempdir().expect("room for temporary files");
+    let out = folder.path().join("t.bpc");
+    let options = ReadOptions::default();
+    let parse = |it: &str| Source::parse(it).expect("the built-in workloads are there");
+    let generated = parse(&format!("builtin:google-2011-like?tasks={tasks}"));
+    let watch = Watch { is_stopped: &|| false, says: &|_| {} };
+    let converted = convert(&generated, &options, &out, &watch).expect("room for temporary files");
+    let columns = parse(out.to_str().expect("folders for temporary files have plain names"));
+    let open = |source| read(source, &options).expect("it was just written");
+    let mut group = criterion.benchmark_group("columns");
+    group.sample_size(10).measurement_time(Duration::from_secs(3));
+    group.throughput(Throughput::Elements(converted.tasks));
+    let arrivals = |workload: &Workload| workload.stream().fold(0, |sum, it| sum ^ it.at.0);
+    let workload = open(&generated);
+    group.bench_function("drawn anew", |it| cpu(it, || arrivals(&workload)));
+    group.bench_function("open and check", |it| cpu(it, || open(&columns)));
+    let workload = open(&columns);
+    group.bench_function("stream", |it| cpu(it, || arrivals(&workload)));
+    group.bench_function("open and stream", |it| cpu(it, || arrivals(&open(&columns))));
+    group.finish();
+}
+
+criterion_group!(benches, google_2011, columns);
 criterion_main!(benches);

@@ -347,20 +347,42 @@ pub struct Trace {
     pub command: TraceCommand,
 }
 
+const CONVERT_HELP: &str = "\
+A column file holds the trace with what the options made of it, and may be named wherever a trace may: it is
+mapped into memory, brings tens of millions of tasks a second, and takes no memory that grows with them.
+It is made in FILE.bpc.part and renamed when it is whole. After Ctrl-C the same command goes on: parts of
+task_events (google-2011) that were read are not read again; other formats begin anew.
+
+  bayplan trace convert google-2011/ --out google.bpc
+  bayplan simulate --trace google.bpc --policy best-fit";
+
+/// What `trace convert` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// nodes.csv and tasks.csv in a folder
+    Csv,
+    /// One column file
+    Columns,
+}
+
 /// What can be done with traces.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TraceCommand {
     /// Print a trace's card: what is in it, what was refused, what had to be assumed
     Inspect(TraceInput),
-    /// Write a trace as nodes.csv and tasks.csv
+    /// Write a trace as one column file that opens at once (FILE.bpc), or as nodes.csv and tasks.csv (DIR)
+    #[command(after_help = CONVERT_HELP)]
     Convert {
         /// The trace.
         #[command(flatten)]
         input: TraceInput,
-        /// Folder for nodes.csv and tasks.csv
-        #[arg(long, value_name = "DIR")]
+        /// A file that ends in .bpc, or a folder for nodes.csv and tasks.csv
+        #[arg(long, value_name = "FILE.bpc|DIR")]
         out: PathBuf,
-        /// Compress both files
+        /// What to write, whatever --out ends in
+        #[arg(long, value_enum, value_name = "FORM")]
+        to: Option<Form>,
+        /// Compress nodes.csv and tasks.csv
         #[arg(long)]
         gzip: bool,
     },

@@ -26,6 +26,11 @@ impl Bar {
         Self(bar)
     }
 
+    /// What there is to say.
+    pub fn say(&self, message: String) {
+        self.0.set_message(message);
+    }
+
     /// So many more tasks.
     pub fn add(&self, tasks: u64) {
         self.0.inc(tasks);

@@ -1,10 +1,14 @@
 //! `bayplan trace`: inspect, convert, generate, formats.
 
-use crate::args::{Format, Global, Trace, TraceCommand, TraceInput};
+use crate::args::{Form, Format, Global, Trace, TraceCommand, TraceInput};
 use crate::error::{Failure, did_you_mean, io};
 use crate::progress::Bar;
+use crate::runner::STOP;
 use crate::{plan, print};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use traces::columns::{self, Converted, Step, Watch};
+use traces::error::TraceError;
 use traces::format::COMMON_OPTIONS;
 use traces::generate::Recipe;
 use traces::source::{ReadOptions, Source};
@@ -28,9 +32,17 @@ pub fn trace(args: &Trace, global: &Global) -> Result<(), Failure> {
                 _ => print::text(&workload.card.to_string()),
             }
         }
-        TraceCommand::Convert { input, out, gzip } => {
-            let workload = read(input, global)?;
-            write(&workload, out, *gzip, global)
+        TraceCommand::Convert { input, out, to, gzip } => {
+            let is_named_so = out.extension().is_some_and(|it| it == "bpc");
+            let form = to.unwrap_or(if is_named_so { Form::Columns } else { Form::Csv });
+            match (form, gzip) {
+                (Form::Csv, _) => write(&read(input, global)?, out, *gzip, global),
+                (Form::Columns, false) => convert(input, out, global),
+                (Form::Columns, true) => Err(Failure::new(
+                    "--gzip is for nodes.csv and tasks.csv: a column file is mapped as it is",
+                )
+                .help("leave --gzip out")),
+            }
         }
         TraceCommand::Generate { recipe, print_recipe, out, gzip } => {
             let recipe = recipe_of(recipe)?;
@@ -49,7 +61,14 @@ pub fn trace(args: &Trace, global: &Global) -> Result<(), Failure> {
 }
 
 fn read(input: &TraceInput, global: &Global) -> Result<Workload, Failure> {
-    let source = Source::parse(&input.trace)?;
+    let (source, options) = source_of(input, global)?;
+    let spinner = Bar::spinner(&format!("reading {}", input.trace), global.quiet);
+    let workload = traces::read(&source, &options);
+    spinner.clear();
+    Ok(workload?)
+}
+
+fn source_of(input: &TraceInput, global: &Global) -> Result<(Source, ReadOptions), Failure> {
     let options = ReadOptions {
         zones: input.zones.as_deref().map(Zones::parse).transpose()?,
         time_scale: input.time_scale.as_deref().map(TimeScale::parse).transpose()?,
@@ -59,10 +78,45 @@ fn read(input: &TraceInput, global: &Global) -> Result<Workload, Failure> {
         seed: global.seed,
         ..ReadOptions::default()
     };
-    let spinner = Bar::spinner(&format!("reading {}", input.trace), global.quiet);
-    let workload = traces::read(&source, &options);
-    spinner.clear();
-    Ok(workload?)
+    Ok((Source::parse(&input.trace)?, options))
+}
+
+/// Writes a column file, in a way that can be interrupted.
+fn convert(input: &TraceInput, out: &Path, global: &Global) -> Result<(), Failure> {
+    if out.exists() {
+        return Err(Failure::new(format!("{} exists", out.display()))
+            .help("name another file with --out, or move it away"));
+    }
+    let (source, options) = source_of(input, global)?;
+    let says = !global.quiet && global.format == Format::Table;
+    let part = columns::part_folder(out);
+    let was_interrupted = part.exists();
+    let bar = Bar::spinner(&format!("reading {}", input.trace), global.quiet);
+    let watch = Watch {
+        is_stopped: &|| STOP.load(Ordering::Relaxed),
+        says: &|step| match step {
+            Step::Part { done, of, .. } => bar.say(format!("read {done} of {of} parts")),
+            Step::Tasks { done, of } => bar.say(format!("wrote {done} of {of} tasks")),
+        },
+    };
+    let converted = columns::convert(&source, &options, out, &watch);
+    bar.clear();
+    let Converted { tasks, bytes, parts_kept } = match converted {
+        Err(error @ TraceError::Interrupted { .. }) => {
+            return Err(Failure::from(error).interrupted());
+        }
+        converted => converted?,
+    };
+    if says {
+        let mib = bytes as f64 / f64::from(1 << 20);
+        print::line(&format!("wrote {}: {tasks} tasks, {mib:.1} MiB", out.display()))?;
+        if parts_kept > 0 {
+            print::line(&format!("{parts_kept} parts had been read by an interrupted call"))?;
+        } else if was_interrupted {
+            print::line("nothing that an interrupted call has left was of use: begun anew")?;
+        }
+    }
+    Ok(())
 }
 
 /// A built-in recipe by name, or one from a JSON file.

@@ -6,6 +6,7 @@ mod binary;
 mod both_worlds;
 #[cfg(target_os = "linux")]
 mod chaos;
+mod columns;
 mod golden;
 mod house;
 mod live;
