@@ -229,10 +229,15 @@ fn what_is_kept_is_not_taken_for_another_part() {
     }
     assert_eq!(convert(&trace, &ReadOptions::default(), &out).unwrap().parts_kept, 0);
     same(&read(out.to_str().unwrap()).unwrap(), &read(&trace).unwrap(), "");
-    // Parts in the wrong order are an error with a place, kept or not.
+    // Parts in the wrong order are an error with a place, though all of them were kept in the right one.
+    let out = folder.path().join("u.bpc");
+    seen.set(0);
+    let watch =
+        Watch { is_stopped: &|| seen.get() >= 3, says: &|_: Step| seen.set(seen.get() + 1) };
+    columns::convert(&Source::parse(&trace).unwrap(), &ReadOptions::default(), &out, &watch)
+        .unwrap_err();
     let other = Path::new(&trace).join("task_events-part-00009-of-00003.csv");
     fs::rename(&first, other).unwrap();
-    let out = folder.path().join("u.bpc");
     for _ in 0..2 {
         let error = convert(&trace, &ReadOptions::default(), &out).unwrap_err();
         assert!(
