@@ -64,6 +64,7 @@
 pub mod alive_map;
 pub mod arrival;
 pub mod chance;
+mod coarse;
 pub mod company;
 #[cfg(test)]
 mod company_tests;

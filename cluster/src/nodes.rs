@@ -4,6 +4,7 @@
 //! node's tasks ask for, `allocatable` its capacity times the over-commit factor, and `over` how much
 //! a node that was handed more than it has (residents of a trace, a capacity that shrank) is beyond it.
 
+use crate::coarse::{self, Coarse};
 use crate::constraint::{Image, Requirement, Taint, Test};
 use crate::demand::{Amounts, Port, Resource};
 use crate::fitting;
@@ -230,6 +231,66 @@ pub struct Nodes {
     membership: u64,
     #[serde(skip)]
     touched: Touched,
+    /// [`Nodes::free`] of ready nodes, for a first look.
+    #[serde(skip)]
+    coarse: Coarse,
+}
+
+/// Which nodes a shape fits, 64 at a time; made by [`Nodes::fitting`].
+#[derive(Debug, Clone, Copy)]
+pub struct Fitting<'a> {
+    nodes: &'a Nodes,
+    shape: &'a Shape,
+    way: Way,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// By the coarse columns.
+    Coarse(coarse::Asked),
+    /// It asks for more than any node has.
+    Nowhere,
+    /// One by one: there are no coarse columns.
+    Exact,
+}
+
+impl Fitting<'_> {
+    /// [`Nodes::fits`] of 64 nodes: bit `i` is that of row `64 × word + i`.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such rows.
+    #[inline]
+    pub fn word(&self, word: usize) -> u64 {
+        let (nodes, shape) = (self.nodes, self.shape);
+        let (mut bits, open) = match &self.way {
+            Way::Coarse(asked) => nodes.coarse.compare(asked, word),
+            Way::Nowhere => (0, 0),
+            Way::Exact => {
+                let start = word * fitting::ROWS;
+                let ready =
+                    fitting::set(&nodes.ready[start..nodes.len().min(start + fitting::ROWS)]);
+                (ready, ready)
+            }
+        };
+        let mut left = if nodes.is_plain(shape) { open } else { bits };
+        while left != 0 {
+            let row = left.trailing_zeros();
+            left &= left - 1;
+            if !nodes.fits(shape, NodeId((word * fitting::ROWS) as u32 + row)) {
+                bits &= !(1 << row);
+            }
+        }
+        debug_assert_eq!(bits, self.plain(word), "word {word}");
+        bits
+    }
+
+    /// The same, asked node by node.
+    fn plain(&self, word: usize) -> u64 {
+        let rows = word * fitting::ROWS..self.nodes.len().min((word + 1) * fitting::ROWS);
+        let fits = |row| u64::from(self.nodes.fits(self.shape, NodeId(row as u32)));
+        rows.fold(0, |bits, row| bits | fits(row) << (row % fitting::ROWS))
+    }
 }
 
 impl Nodes {
@@ -466,27 +527,26 @@ impl Nodes {
             && (self.is_plain(shape) || self.fits_rest(shape, node))
     }
 
-    /// [`Nodes::fits`] of 64 nodes: bit `i` is that of row `64 × word + i`.
-    ///
-    /// # Panics
-    ///
-    /// If there are no such rows.
-    pub fn fitting(&self, shape: &Shape, word: usize) -> u64 {
-        let start = word * fitting::ROWS;
-        let end = self.len().min(start + fitting::ROWS);
-        let short = |it: usize| fitting::below(&self.free[it][start..end], shape.amounts[it]);
-        let mut bits = fitting::set(&self.ready[start..end]) & !(short(0) | short(1) | short(2));
-        if !self.is_plain(shape) {
-            let mut left = bits;
-            while left != 0 {
-                let row = left.trailing_zeros();
-                left &= left - 1;
-                if !self.fits_rest(shape, NodeId(start as u32 + row)) {
-                    bits &= !(1 << row);
-                }
-            }
-        }
-        bits
+    /// [`Nodes::fits`] of many nodes at once, for a shape.
+    pub fn fitting<'a>(&'a self, shape: &'a Shape) -> Fitting<'a> {
+        let way = match self.coarse.asked(shape.amounts) {
+            _ if !self.coarse.is_made(self.len()) => Way::Exact,
+            Some(asked) => Way::Coarse(asked),
+            None => Way::Nowhere,
+        };
+        Fitting { nodes: self, shape, way }
+    }
+
+    /// Makes what is not written with the nodes.
+    pub(crate) fn make_coarse(&mut self) {
+        let largest = self.largest();
+        let (free, ready) = (&self.free, &self.ready);
+        self.coarse.make(ready.len(), largest, |it, row| ready[row].then(|| free[it][row]));
+    }
+
+    /// The most that any node offers of each scalar.
+    fn largest(&self) -> [u64; 3] {
+        [0, 1, 2].map(|it| self.allocatable[it].iter().copied().max().unwrap_or(0))
     }
 
     /// The part of [`Nodes::fits`] beyond scalars.
@@ -634,6 +694,9 @@ impl Nodes {
             self.held[row].push(0);
             self.free[row].push(0);
         }
+        if self.coarse.is_made(node.row()) {
+            self.coarse.push();
+        }
         self.devices.push(Vec::new());
         self.reserved_ports.push(sorted(&spec.reserved_ports));
         self.held_ports.push(Vec::new());
@@ -699,6 +762,9 @@ impl Nodes {
         assert!(is_counted || self.tasks[row] == 0, "{node}: lost with {} tasks", self.tasks[row]);
         self.status[row] = status;
         self.ready[row] = status == NodeStatus::Ready;
+        for it in 0..3 {
+            self.refresh_free(it, row);
+        }
         self.touch(node);
         self.membership += 1;
         if was_counted != is_counted {
@@ -760,10 +826,14 @@ impl Nodes {
             self.count_capacity(node, false);
         }
         let offered = self.overcommit.apply(capacity.amounts);
+        let has_room = self.coarse.has_room(offered);
         for (it, amount) in capacity.amounts.array().into_iter().enumerate() {
             self.capacity[it][row] = amount;
             self.allocatable[it][row] = offered[it];
             self.refresh_free(it, row);
+        }
+        if !has_room {
+            self.make_coarse();
         }
         let models: Vec<ModelId> = capacity.gpus.iter().map(|it| self.intern_model(it)).collect();
         let devices = &mut self.devices[row];
@@ -794,8 +864,10 @@ impl Nodes {
     }
 
     fn refresh_free(&mut self, resource: usize, row: usize) {
-        self.free[resource][row] =
-            self.allocatable[resource][row].saturating_sub(self.held[resource][row]);
+        let offered = self.allocatable[resource][row];
+        let free = offered.saturating_sub(self.held[resource][row]);
+        self.free[resource][row] = free;
+        self.coarse.set(resource, row, self.ready[row].then_some(free));
     }
 
     /// Books a task of this shape on the node. May push the node beyond what it offers: whether that

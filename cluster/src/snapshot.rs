@@ -91,7 +91,8 @@ impl Manager {
         if format != FORMAT {
             return Err(RestoreError::NotASnapshot { why: format!("format {format}") });
         }
-        let Snapshot { core, memory } = postcard::from_bytes(rest).map_err(bad)?;
+        let Snapshot { mut core, memory } = postcard::from_bytes(rest).map_err(bad)?;
+        core.state.nodes.make_coarse();
         scheduler.recall(&memory)?;
         Ok(Self { core, scheduler, recorder: Recorder::new() })
     }

@@ -126,7 +126,8 @@ impl Fitting {
             }
             None => {
                 self.words += width - kept.rows.0.len().min(width);
-                kept.rows = Rows((0..width).map(|word| nodes.fitting(shape, word)).collect());
+                let fitting = nodes.fitting(shape);
+                kept.rows = Rows((0..width).map(|it| fitting.word(it)).collect());
             }
         }
         kept.seen = Some(nodes.mark());

@@ -4,7 +4,7 @@
 mod explain;
 mod index;
 
-use self::index::{Bits, Known, PerShape, Tournament};
+use self::index::{First, PerShape, Shortlist};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
 use cluster::company::Company;
@@ -41,10 +41,10 @@ pub struct PerTask<R: Rank> {
     open: Open,
     chance: Chance,
     scratch: Scratch<R::Key>,
-    /// Which nodes take a shape.
-    fitting: PerShape<Bits>,
-    /// How good they are. Empty nodes come last if they are opened last.
-    ranked: PerShape<Tournament<(bool, R::Key)>>,
+    /// Where the first node stands that takes a shape.
+    first: PerShape<First>,
+    /// The best nodes for a shape. Empty nodes come last if they are opened last.
+    best: PerShape<Shortlist<(bool, R::Key)>>,
 }
 
 /// Buffers that are kept from task to task, so that a decision allocates nothing.
@@ -80,8 +80,8 @@ impl<R: Rank> PerTask<R> {
             open,
             chance: Chance::new(seed, Purpose::Scheduler, 0),
             scratch,
-            fitting: PerShape::new(),
-            ranked: PerShape::new(),
+            first: PerShape::new(),
+            best: PerShape::new(),
         }
     }
 
@@ -120,50 +120,57 @@ impl<R: Rank> PerTask<R> {
         let (rank, opens_last) = (&self.rank, self.open == Open::First);
         let accepts = |node| rank.accepts(ask, node, state);
         let (id, rows) = (ask.task.shape, nodes.len());
-        let words = |it| nodes.fitting(shape, it);
+        let fitting = nodes.fitting(shape);
+        let words = |it| fitting.word(it);
         match sampling {
             Sampling::First { start } if is_local && !opens_last => {
-                let update = |bits: &mut Bits, node: NodeId| {
-                    bits.set(node.row(), nodes.fits(shape, node) && accepts(node));
-                };
-                let bits = match self.fitting.ask(id, nodes, update) {
-                    Known::Yes(bits) => bits,
-                    Known::NotYet | Known::No => {
-                        let near = near(start, rows, words).find(|it| accepts(*it));
-                        if near.is_some() {
-                            return near;
-                        }
-                        self.fitting.make(id, rows, |it| it.fill(rows, words, accepts))
+                let start = start.checked_rem(rows)?;
+                let steps_to =
+                    |row: usize| if row < start { row + rows - start } else { row - start };
+                let mut first = First { start, steps: 0 };
+                let update = |it: &mut First, node: NodeId| {
+                    let steps = steps_to(node.row());
+                    if steps < it.steps && nodes.fits(shape, node) && accepts(node) {
+                        it.steps = steps;
                     }
                 };
-                bits.first_from(start).map(|row| NodeId(row as u32))
+                if let Some(&mut known) = self.first.ask(id, nodes, update)
+                    && known.start == start
+                {
+                    first = known;
+                }
+                let found = cyclic(start, first.steps, rows, words).find(|it| accepts(*it));
+                first.steps = found.map_or(rows, |it| steps_to(it.row()));
+                self.first.put(id, nodes, first);
+                found
             }
             Sampling::All if is_local => {
                 let keys = rank.keys(ask, state);
-                let order = |row: usize| if tie == Tie::Rank { nodes.ranks()[row] } else { 0 };
-                let key = |node: NodeId| {
+                let order =
+                    |node: NodeId| if tie == Tie::Rank { nodes.ranks()[node.row()] } else { 0 };
+                let rate = |node: NodeId| {
                     let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
-                    accepts(node).then(|| (is_late, keys(node)))
+                    accepts(node).then(|| ((is_late, keys(node)), order(node)))
                 };
-                let update = |it: &mut Tournament<_>, node: NodeId| {
-                    it.set(node.row(), nodes.fits(shape, node).then(|| key(node)).flatten(), order);
+                let update = |it: &mut Shortlist<_>, node: NodeId| {
+                    it.set(node, nodes.fits(shape, node).then(|| rate(node)).flatten());
                 };
-                let ranked = match self.ranked.ask(id, nodes, update) {
-                    Known::Yes(ranked) => ranked,
-                    Known::NotYet => {
-                        self.ranked.make(id, rows, |it| it.fill(rows, words, key, order))
+                let list = match self.best.ask(id, nodes, update) {
+                    Some(list) if !list.is_used_up() => list,
+                    _ => {
+                        let all = cyclic(0, 0, rows, words);
+                        let rated = |node| rate(node).map(|(key, order)| (key, order, node));
+                        self.best.put(id, nodes, Shortlist::of(all.filter_map(rated)))
                     }
-                    Known::No => return None,
                 };
                 if tie != Tie::Random {
-                    return ranked.best().map(|row| NodeId(row as u32));
+                    return list.first();
                 }
                 let tied = &mut self.scratch.tied;
-                ranked.tied(tied);
-                match tied[..] {
-                    [] => None,
-                    [only] => Some(only),
-                    ref all => Some(all[self.chance.below(all.len() as u64) as usize]),
+                match (list.tied(tied), &tied[..]) {
+                    (false, _) | (true, []) => None,
+                    (true, &[only]) => Some(only),
+                    (true, all) => Some(all[self.chance.below(all.len() as u64) as usize]),
                 }
             }
             Sampling::All if !opens_last => self.rank.find(ask, state),
@@ -241,8 +248,8 @@ impl<R: Rank> Scheduler for PerTask<R> {
         }
         self.rank.recall(memory);
         self.chance = chance;
-        self.fitting.clear();
-        self.ranked.clear();
+        self.first.clear();
+        self.best.clear();
         Ok(())
     }
 }
@@ -250,18 +257,37 @@ impl<R: Rank> Scheduler for PerTask<R> {
 /// Rows that are compared at once, see [`Nodes::fitting`].
 const WORD: usize = u64::BITS as usize;
 
-/// Of all rows, one in this many is looked at before all that fit are listed.
-const NEAR: usize = 8;
-
-/// The nodes that fit on the next rows from `start` on, in order.
-fn near(start: usize, rows: usize, words: impl Fn(usize) -> u64) -> impl Iterator<Item = NodeId> {
-    let start = start.checked_rem(rows).unwrap_or(0);
-    let end = rows.min(start + (rows / NEAR).max(WORD));
-    let words = (start / WORD..end.div_ceil(WORD)).map(move |at| (at, words(at)));
-    words.flat_map(move |(at, bits)| {
-        let before = start.saturating_sub(at * WORD);
-        index::set_rows(at, bits & (u64::MAX << before)).map(|row| NodeId(row as u32))
+/// The nodes of these words in row order from `start` on, cyclically, without the first `skipped` rows.
+fn cyclic(
+    start: usize,
+    skipped: usize,
+    rows: usize,
+    word: impl Fn(usize) -> u64,
+) -> impl Iterator<Item = NodeId> {
+    let first = start + skipped;
+    let parts = [first.min(rows)..rows, first.saturating_sub(rows)..start];
+    let mut words = parts.into_iter().flat_map(|part| {
+        (part.start / WORD..part.end.div_ceil(WORD)).map(move |at| (at, part.clone()))
+    });
+    let (mut at, mut left) = (0, 0);
+    std::iter::from_fn(move || {
+        while left == 0 {
+            let part;
+            (at, part) = words.next()?;
+            left = word(at) & within(at, &part);
+        }
+        let row = at * WORD + left.trailing_zeros() as usize;
+        left &= left - 1;
+        Some(NodeId(row as u32))
     })
+}
+
+/// The bits of a word that stand for these rows, of which it has some.
+fn within(word: usize, rows: &Range<usize>) -> u64 {
+    let first = word * WORD;
+    let from = u64::MAX << rows.start.saturating_sub(first);
+    let to = if rows.end < first + WORD { !(u64::MAX << (rows.end - first)) } else { u64::MAX };
+    from & to
 }
 
 /// One look over the nodes for one task.
@@ -285,16 +311,10 @@ impl Scan<'_> {
         rows: Range<usize>,
         mut visit: impl FnMut(NodeId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let nodes = self.state.nodes();
+        let fitting = self.state.nodes().fitting(self.ask.shape);
         for word in rows.start / WORD..rows.end.div_ceil(WORD) {
             let first = word * WORD;
-            let mut left = nodes.fitting(self.ask.shape, word);
-            if rows.start > first {
-                left &= u64::MAX << (rows.start - first);
-            }
-            if rows.end < first + WORD {
-                left &= !(u64::MAX << (rows.end - first));
-            }
+            let mut left = fitting.word(word) & within(word, &rows);
             while left != 0 {
                 let node = NodeId(first as u32 + left.trailing_zeros());
                 left &= left - 1;

@@ -1,24 +1,23 @@
 //! What is remembered per shape, so that a decision looks at the nodes that changed and not at all of them.
 //!
-//! Two kinds, both exact: one bit a node, for strategies that take the first that fits, and a tournament of keys for
-//! those that take the best. Bits are made when none of the next rows will do; a tournament only for a shape that comes
-//! again while few nodes changed (bursts of identical tasks, and the few shapes of which most tasks are). Either is brought
-//! up to date from [`Nodes::touched_since`] when it is asked. What they cost in memory is bounded.
+//! Two kinds, both exact: where the first node stood, for strategies that take the first that fits, and a short list of
+//! the best nodes for those that take the best. Either is brought up to date from [`Nodes::touched_since`] when it
+//! is asked, and made anew from all nodes when it says nothing any more: when too many changed, or a list is used up.
+//! What they cost in memory is bounded.
 //!
 //! Sources: score caching and equivalence classes of A. Verma et al., "Large-scale cluster management at Google with
-//! Borg", EuroSys 2015, section 3.4; tournament trees as in D. E. Knuth, "The Art of Computer Programming", volume 3,
-//! section 5.4.1.
+//! Borg", EuroSys 2015, section 3.4; a list of the best that stays right under updates until it runs empty, as in
+//! K. Yi, H. Yu, J. Yang, G. Xia, Y. Chen, "Efficient maintenance of materialized top-k views", ICDE 2003.
 
-use super::WORD;
 use cluster::ids::{NodeId, ShapeId};
 use cluster::nodes::Nodes;
 use cluster::touched::Mark;
 
-/// More changed nodes than one in this many: a plain scan costs less than looking at each of them.
-const FEW: usize = if cfg!(test) { 1 } else { 16 };
+/// More changed nodes than one in this many: a look at all costs less than looking at each of them.
+const FEW: usize = if cfg!(test) { 1 } else { 8 };
 
 /// How much memory what is remembered may take, in bytes.
-const MEMORY_MAX: usize = 128 << 20;
+const MEMORY_MAX: usize = 64 << 20;
 
 /// What is remembered of shapes, by shape.
 #[derive(Debug)]
@@ -26,42 +25,24 @@ pub(super) struct PerShape<T> {
     slots: Vec<Slot<T>>,
     /// How many hold something.
     held: usize,
-    /// Counts the questions.
-    turn: u64,
 }
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// When the shape was last asked for.
-    asked: Option<Mark>,
-    turn: u64,
     held: Option<T>,
-    /// Whether what is held was right when last asked.
-    is_right: bool,
+    /// Until when what is held is right.
+    seen: Option<Mark>,
 }
 
-/// What is known of a shape.
-pub(super) enum Known<T> {
-    /// This.
-    Yes(T),
-    /// Nothing, but it was asked for a moment ago, and probably will be again.
-    NotYet,
-    /// Nothing.
-    No,
-}
-
-/// Something about every node for one shape.
-pub(super) trait Column {
-    /// With no node in it.
-    fn empty() -> Self;
-
+/// Something about all nodes for one shape.
+pub(super) trait Remembered {
     /// About how many bytes it takes.
-    fn size(rows: usize) -> usize;
+    const SIZE: usize;
 }
 
-impl<T: Column> PerShape<T> {
+impl<T: Remembered> PerShape<T> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), held: 0, turn: 0 }
+        Self { slots: Vec::new(), held: 0 }
     }
 
     pub(super) fn clear(&mut self) {
@@ -75,24 +56,13 @@ impl<T: Column> PerShape<T> {
         shape: ShapeId,
         nodes: &Nodes,
         mut update: impl FnMut(&mut T, NodeId),
-    ) -> Known<&T> {
-        let (row, rows) = (shape.row(), nodes.len());
-        if self.slots.len() <= row {
-            let slot = || Slot { asked: None, turn: 0, held: None, is_right: false };
-            self.slots.resize_with(row + 1, slot);
+    ) -> Option<&mut T> {
+        let slot = self.slots.get_mut(shape.row())?;
+        let changed = nodes.touched_since(slot.seen?)?;
+        if changed.len() > nodes.len() / FEW {
+            return None;
         }
-        self.turn += 1;
-        let slot = &mut self.slots[row];
-        slot.turn = self.turn;
-        let before = slot.asked.replace(nodes.mark());
-        let changed = before.and_then(|it| nodes.touched_since(it));
-        let Some(changed) = changed.filter(|it| it.len() <= rows / FEW) else {
-            slot.is_right = false;
-            return Known::No;
-        };
-        let (true, Some(held)) = (slot.is_right, &mut slot.held) else {
-            return Known::NotYet;
-        };
+        let held = slot.held.as_mut()?;
         let mut last = None;
         for node in changed {
             // A node that changed again and again is looked at once.
@@ -100,211 +70,142 @@ impl<T: Column> PerShape<T> {
                 update(held, node);
             }
         }
-        Known::Yes(held)
+        slot.seen = Some(nodes.mark());
+        Some(held)
     }
 
-    /// Makes it known from all nodes. Only right after the question.
-    pub(super) fn make(&mut self, shape: ShapeId, rows: usize, make: impl FnOnce(&mut T)) -> &T {
-        let most = (MEMORY_MAX / T::size(rows).max(1)).max(1);
-        if self.slots[shape.row()].held.is_none() {
-            if self.held >= most {
-                self.drop_oldest();
-            }
-            self.held += 1;
+    /// Remembers what was found of all nodes.
+    pub(super) fn put(&mut self, shape: ShapeId, nodes: &Nodes, held: T) -> &mut T {
+        if self.held * T::SIZE > MEMORY_MAX {
+            self.clear();
+        }
+        if self.slots.len() <= shape.row() {
+            self.slots.resize_with(shape.row() + 1, || Slot { held: None, seen: None });
         }
         let slot = &mut self.slots[shape.row()];
-        slot.is_right = true;
-        let held = slot.held.get_or_insert_with(T::empty);
-        make(held);
-        held
-    }
-
-    fn drop_oldest(&mut self) {
-        let oldest = self.slots.iter_mut().filter(|it| it.held.is_some()).min_by_key(|it| it.turn);
-        if let Some(slot) = oldest {
-            (slot.held, slot.is_right) = (None, false);
-            self.held -= 1;
-        }
+        self.held += usize::from(slot.held.is_none());
+        slot.seen = Some(nodes.mark());
+        slot.held.insert(held)
     }
 }
 
-/// The rows of a word's set bits, ascending.
-pub(super) fn set_rows(word: usize, bits: u64) -> impl Iterator<Item = usize> {
-    let mut left = bits;
-    std::iter::from_fn(move || {
-        let row = (left != 0).then(|| word * WORD + left.trailing_zeros() as usize)?;
-        left &= left - 1;
-        Some(row)
-    })
+/// Where the first node stands that will do, counted from a start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct First {
+    /// Rows are counted from here, cyclically.
+    pub(super) start: usize,
+    /// No row before this will do: it is the number of rows if none does.
+    pub(super) steps: usize,
 }
 
-/// One bit a node.
+impl Remembered for First {
+    const SIZE: usize = 32;
+}
+
+/// A shortlist is as long as this when it is made, and up to twice as long later.
+const LENGTH: usize = if cfg!(test) { 3 } else { 32 };
+
+/// A node with what it is compared by: lower is better. Equal keys are told apart by an order, then by row.
+pub(super) type Rated<K> = (K, u32, NodeId);
+
+/// The best nodes.
 #[derive(Debug)]
-pub(super) struct Bits {
-    words: Vec<u64>,
-    rows: usize,
+pub(super) struct Shortlist<K> {
+    /// Ascending.
+    best: Vec<Rated<K>>,
+    /// All that will do and are not listed are above this; `None` if all are listed.
+    limit: Option<Rated<K>>,
+    /// Which nodes may be listed.
+    listed: Listed,
 }
 
-impl Column for Bits {
-    fn empty() -> Self {
-        Self { words: Vec::new(), rows: 0 }
-    }
-
-    fn size(rows: usize) -> usize {
-        rows / 8 + 64
-    }
+impl<K> Remembered for Shortlist<K> {
+    const SIZE: usize = 2 * LENGTH * size_of::<Rated<K>>() + size_of::<Self>();
 }
 
-impl Bits {
-    /// Sets all bits anew: those of the words, where the node is accepted.
-    pub(super) fn fill(
-        &mut self,
-        rows: usize,
-        word: impl Fn(usize) -> u64,
-        accepts: impl Fn(NodeId) -> bool,
-    ) {
-        self.rows = rows;
-        self.words.clear();
-        self.words.extend((0..rows.div_ceil(WORD)).map(|at| {
-            let bits = word(at);
-            let refused = set_rows(at, bits).filter(|it| !accepts(NodeId(*it as u32)));
-            bits & !refused.fold(0, |bits, row| bits | 1 << (row % WORD))
-        }));
+/// A set of rows that says "perhaps" or "no", in 1,024 bits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Listed([u64; 16]);
+
+impl Listed {
+    fn add(&mut self, node: NodeId) {
+        self.0[node.row() / 64 % 16] |= 1 << (node.row() % 64);
     }
 
-    pub(super) fn set(&mut self, row: usize, is_set: bool) {
-        let (word, bit) = (&mut self.words[row / WORD], row % WORD);
-        *word = *word & !(1 << bit) | u64::from(is_set) << bit;
-    }
-
-    /// The first row that is set, from `start` on, cyclically.
-    pub(super) fn first_from(&self, start: usize) -> Option<usize> {
-        let start = start.checked_rem(self.rows)?;
-        let (word, bit) = (start / WORD, start % WORD);
-        let found = |at: usize, bits: u64| at * WORD + bits.trailing_zeros() as usize;
-        let rest = self.words[word] & (u64::MAX << bit);
-        if rest != 0 {
-            return Some(found(word, rest));
-        }
-        let after = self.words.iter().enumerate().skip(word + 1);
-        let before = self.words.iter().enumerate().take(word + 1);
-        after.chain(before).find(|it| *it.1 != 0).map(|(at, &bits)| found(at, bits))
+    fn may_have(&self, node: NodeId) -> bool {
+        self.0[node.row() / 64 % 16] >> (node.row() % 64) & 1 == 1
     }
 }
 
-/// No row.
-const NONE: u32 = u32::MAX;
-
-/// The nodes that will do in a tournament, where the lowest key wins.
-#[derive(Debug)]
-pub(super) struct Tournament<K> {
-    /// Key of each row that is in it.
-    keys: Vec<K>,
-    /// A complete binary tree from index 1 on, the rows below: who wins among those under each.
-    winners: Vec<u32>,
-    leaves: usize,
-}
-
-impl<K> Column for Tournament<K> {
-    fn empty() -> Self {
-        Self { keys: Vec::new(), winners: Vec::new(), leaves: 0 }
-    }
-
-    fn size(rows: usize) -> usize {
-        rows * size_of::<K>() + 8 * rows.next_power_of_two()
-    }
-}
-
-impl<K: Ord + Copy> Tournament<K> {
-    /// Starts anew with the rows of these words that have a key. `order` decides between equal keys: the lower wins, then the lower row.
-    pub(super) fn fill(
-        &mut self,
-        rows: usize,
-        word: impl Fn(usize) -> u64,
-        key: impl Fn(NodeId) -> Option<K>,
-        order: impl Fn(usize) -> u32,
-    ) {
-        self.leaves = rows.next_power_of_two();
-        self.keys.clear();
-        self.winners.clear();
-        self.winners.resize(2 * self.leaves, NONE);
-        for row in (0..rows.div_ceil(WORD)).flat_map(|it| set_rows(it, word(it))) {
-            if let Some(key) = key(NodeId(row as u32)) {
-                // Rows that are not in it have any key.
-                self.keys.resize(row + 1, key);
-                self.keys[row] = key;
-                self.winners[self.leaves + row] = row as u32;
-            }
-        }
-        for at in (1..self.leaves).rev() {
-            self.winners[at] = self.better(2 * at, &order);
-        }
-    }
-
-    /// Changes one row.
-    pub(super) fn set(&mut self, row: usize, key: Option<K>, order: impl Fn(usize) -> u32) {
-        let leaf = self.leaves + row;
-        let was_in = self.winners[leaf] != NONE;
-        match key {
-            None if !was_in => return,
-            Some(key) if was_in && self.keys[row] == key => return,
-            Some(key) => {
-                if self.keys.len() <= row {
-                    self.keys.resize(row + 1, key);
+impl<K: Ord + Copy> Shortlist<K> {
+    /// The best of these.
+    pub(super) fn of(all: impl Iterator<Item = Rated<K>>) -> Self {
+        let mut this =
+            Self { best: Vec::with_capacity(2 * LENGTH), limit: None, listed: Listed::default() };
+        for rated in all {
+            if this.limit.is_none_or(|it| rated < it) {
+                this.best.push(rated);
+                if this.best.len() == 2 * LENGTH {
+                    let (_, &mut last, _) = this.best.select_nth_unstable(LENGTH - 1);
+                    this.best.truncate(LENGTH);
+                    this.limit = Some(last);
                 }
-                self.keys[row] = key;
-                self.winners[leaf] = row as u32;
             }
-            None => self.winners[leaf] = NONE,
         }
-        let mut at = leaf / 2;
-        while at > 0 {
-            let winner = self.better(2 * at, &order);
-            if self.winners[at] == winner && winner != row as u32 {
-                return;
+        this.best.sort_unstable();
+        this.list();
+        this
+    }
+
+    fn list(&mut self) {
+        self.listed = Listed::default();
+        self.best.iter().for_each(|it| self.listed.add(it.2));
+    }
+
+    /// A node changed: what it is compared by now, if it will do.
+    pub(super) fn set(&mut self, node: NodeId, rated: Option<(K, u32)>) {
+        if self.listed.may_have(node) {
+            match self.best.iter().position(|it| it.2 == node) {
+                Some(at) => {
+                    self.best.remove(at);
+                }
+                None => self.list(),
             }
-            self.winners[at] = winner;
-            at /= 2;
+        }
+        let Some((key, order)) = rated else { return };
+        let rated = (key, order, node);
+        if self.limit.is_some_and(|it| rated > it) {
+            return;
+        }
+        let at = self.best.partition_point(|it| *it < rated);
+        self.best.insert(at, rated);
+        self.listed.add(node);
+        if self.best.len() == 2 * LENGTH {
+            self.best.truncate(LENGTH);
+            self.limit = self.best.last().copied();
         }
     }
 
-    /// Who wins between a left child and its right neighbour.
-    fn better(&self, left: usize, order: &impl Fn(usize) -> u32) -> u32 {
-        let (a, b) = (self.winners[left], self.winners[left + 1]);
-        if b == NONE || a == NONE {
-            return a.min(b);
-        }
-        let (x, y) = (self.keys[a as usize], self.keys[b as usize]);
-        let is_right = y < x || y == x && order(b as usize) < order(a as usize);
-        if is_right { b } else { a }
+    /// Whether the list is used up, and says nothing of those that are not listed.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.best.is_empty() && self.limit.is_some()
     }
 
-    /// Who wins.
-    pub(super) fn best(&self) -> Option<usize> {
-        // A tree of one leaf has its root there.
-        let root = self.winners.get(1).copied().unwrap_or(NONE);
-        (root != NONE).then_some(root as usize)
+    /// The best of all. Not of a list that is [used up](Self::is_used_up).
+    pub(super) fn first(&self) -> Option<NodeId> {
+        self.best.first().map(|it| it.2)
     }
 
-    /// All rows with the key of the winner, ascending.
-    pub(super) fn tied(&self, out: &mut Vec<NodeId>) {
+    /// All with the best key, ascending by row, if they are all listed.
+    pub(super) fn tied(&self, out: &mut Vec<NodeId>) -> bool {
         out.clear();
-        if let Some(best) = self.best() {
-            self.gather(1, self.keys[best], out);
+        let Some(&(key, ..)) = self.best.first() else { return self.limit.is_none() };
+        if self.limit.is_some_and(|it| it.0 == key) {
+            return false;
         }
-    }
-
-    fn gather(&self, at: usize, key: K, out: &mut Vec<NodeId>) {
-        let winner = self.winners[at];
-        if winner == NONE || self.keys[winner as usize] != key {
-            return;
-        }
-        if at >= self.leaves {
-            out.push(NodeId(winner));
-            return;
-        }
-        self.gather(2 * at, key, out);
-        self.gather(2 * at + 1, key, out);
+        out.extend(self.best.iter().take_while(|it| it.0 == key).map(|it| it.2));
+        out.sort_unstable();
+        true
     }
 }
 
@@ -314,64 +215,51 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The tournament against a look at all rows, whatever changes.
+        /// A shortlist against a look at all rows, whatever changes, until it is used up.
         #[test]
-        fn a_tournament_is_won_by_the_lowest(
+        fn a_shortlist_knows_the_best(
             rows in prop::collection::vec((prop::option::of(0u8..6), 0u32..3), 1..40),
             steps in prop::collection::vec((any::<usize>(), prop::option::of(0u8..6)), 0..60),
             ordered in any::<bool>(),
         ) {
             let (mut keys, orders): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
             let order = |row: usize| if ordered { orders[row] } else { 0 };
-            let mut tournament = Tournament::empty();
-            let all = keys.clone();
-            tournament.fill(keys.len(), |_| u64::MAX >> (64 - keys.len()), |it| all[it.row()], order);
+            let rated = |keys: &[Option<u8>], row: usize| {
+                keys[row].map(|key| (key, order(row), NodeId(row as u32)))
+            };
+            let all = |keys: &[Option<u8>]| -> Vec<Rated<u8>> {
+                (0..keys.len()).filter_map(|it| rated(keys, it)).collect()
+            };
+            let mut list = Shortlist::of(all(&keys).into_iter());
             for step in 0..=steps.len() {
-                let there = (0..keys.len()).filter(|it| keys[*it].is_some());
-                let best = there.clone().min_by_key(|&it| (keys[it], order(it), it));
-                prop_assert_eq!(tournament.best(), best);
+                if list.is_used_up() {
+                    list = Shortlist::of(all(&keys).into_iter());
+                }
+                let there = all(&keys);
+                let best = there.iter().min().copied();
+                prop_assert_eq!(list.first(), best.map(|it| it.2));
                 let mut tied = Vec::new();
-                tournament.tied(&mut tied);
-                let want: Vec<NodeId> = there
-                    .filter(|&it| best.is_some_and(|best| keys[best] == keys[it]))
-                    .map(|it| NodeId(it as u32))
-                    .collect();
-                prop_assert_eq!(tied, want);
+                if list.tied(&mut tied) {
+                    let equal = there.iter().filter(|it| best.is_some_and(|best| best.0 == it.0));
+                    prop_assert_eq!(tied, equal.map(|it| it.2).collect::<Vec<_>>());
+                }
                 if let Some(&(row, key)) = steps.get(step) {
                     let row = row % keys.len();
                     keys[row] = key;
-                    tournament.set(row, key, order);
-                }
-            }
-        }
-
-        #[test]
-        fn bits_are_found_from_any_start(
-            rows in prop::collection::vec(prop::bool::weighted(0.05), 1..300),
-            steps in prop::collection::vec((any::<usize>(), any::<bool>()), 0..20),
-        ) {
-            let mut rows = rows;
-            let mut bits = Bits::empty();
-            let word = |it| (it * 64..rows.len().min(it * 64 + 64)).fold(0, |bits, row| bits | 1 << (row % 64));
-            bits.fill(rows.len(), word, |it| rows[it.row()]);
-            for (at, is_set) in steps {
-                let at = at % rows.len();
-                rows[at] = is_set;
-                bits.set(at, is_set);
-                for start in [0, at, at + 1, rows.len() - 1] {
-                    let order = (0..rows.len()).map(|it| (start + it) % rows.len());
-                    prop_assert_eq!(bits.first_from(start), order.clone().find(|it| rows[*it]));
+                    list.set(NodeId(row as u32), key.map(|it| (it, order(row))));
                 }
             }
         }
     }
 
     #[test]
-    fn a_single_row_is_a_tournament() {
-        let mut tournament = Tournament::empty();
-        tournament.fill(1, |_| 1, |_| Some(4), |_| 0);
-        assert_eq!(tournament.best(), Some(0));
-        tournament.set(0, None, |_| 0);
-        assert_eq!(tournament.best(), None);
+    fn a_row_that_only_may_be_listed_is_looked_for_once() {
+        let node = |row| (1, 0, NodeId(row));
+        let mut list = Shortlist::of([node(5), node(1029)].into_iter());
+        list.set(NodeId(1029), None);
+        list.set(NodeId(2053), None);
+        assert_eq!(list.best, [node(5)]);
+        list.set(NodeId(5), None);
+        assert_eq!(list.first(), None);
     }
 }
