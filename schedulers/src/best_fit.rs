@@ -8,7 +8,7 @@
 //! nodes differ in size here; GPUs count as one more resource, summed over a node's devices, so that
 //! tasks without GPUs stay off nodes that have some.
 //!
-//! Cost: one pass over the nodes, no division, no allocation.
+//! Cost: a search among nodes with about as much free as the best, no division.
 //!
 //! [`Scale`]: crate::scale::Scale
 
@@ -16,7 +16,7 @@ use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{Locality, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use cluster::event::Change;
 use cluster::explain::Wins;
 use cluster::ids::NodeId;
@@ -89,6 +89,11 @@ impl Rank for BestFit {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u64 {
         let left = self.left.reader(ask, state.nodes());
         move |node| left.of(node)
+    }
+
+    fn by_free<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> Option<ByFree<'a, u64>> {
+        let left = self.left.reader(ask, state.nodes());
+        Some(ByFree { prefers: Prefers::Less, key: Box::new(move |free| left.of_free(free)) })
     }
 
     fn parts(&self, key: u64) -> Vec<Part> {

@@ -6,12 +6,12 @@
 //! bin is chosen, and the average is over the tasks known so far; free amounts are shares of the largest
 //! node. The baseline of that name in the FGD paper *minimises* a dot product: another rule.
 //!
-//! Cost: one pass over the nodes, no division, no allocation.
+//! Cost: a search among nodes with about as much free as the best, no division.
 
 use crate::card::{Card, Parameter};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{Locality, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use crate::scale::Scale;
 use crate::weights::Weights;
 use cluster::event::Change;
@@ -62,6 +62,16 @@ pub struct DotProduct {
     factors: [u64; 4],
 }
 
+impl DotProduct {
+    /// With a node that has such shares free.
+    #[inline(always)]
+    fn product(&self, free: [u64; 4]) -> Reverse<u128> {
+        let product =
+            |it: usize| u128::from(self.factors[it]) * u128::from(self.scale.coarse(free[it]));
+        Reverse(product(0) + product(1) + product(2) + product(3))
+    }
+}
+
 impl Rank for DotProduct {
     type Key = Reverse<u128>;
     type Memory = ();
@@ -97,12 +107,12 @@ impl Rank for DotProduct {
     /// Factors have at most 51 bits and [coarse shares](Scale::coarse) 31, so that sums stay below 2^84.
     fn keys<'a>(&'a self, _ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u128> {
         let free = self.scale.reader(state.nodes());
-        let (scale, factors) = (&self.scale, self.factors);
-        move |node| {
-            let free = free.of(node);
-            let product = |it: usize| u128::from(factors[it]) * u128::from(scale.coarse(free[it]));
-            Reverse(product(0) + product(1) + product(2) + product(3))
-        }
+        move |node| self.product(free.of(node))
+    }
+
+    fn by_free<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, Self::Key>> {
+        let key = |free| self.product(self.scale.shares(free));
+        Some(ByFree { prefers: Prefers::More, key: Box::new(key) })
     }
 
     fn parts(&self, Reverse(product): Reverse<u128>) -> Vec<Part> {

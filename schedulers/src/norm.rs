@@ -86,9 +86,11 @@ impl Measure {
         let amounts = ask.shape.totals();
         match self.norm {
             Norm::One(Resource::Gpu) => Left::Gpu { nodes, asked: amounts[Resource::Gpu.row()] },
-            Norm::One(resource) => {
-                Left::Column { free: nodes.free(resource), asked: amounts[resource.row()] }
-            }
+            Norm::One(resource) => Left::Column {
+                resource,
+                free: nodes.free(resource),
+                asked: amounts[resource.row()],
+            },
             norm => {
                 let asked = self.scale.asked(ask);
                 Left::Shares { norm, free: self.scale.reader(nodes), asked, scale: &self.scale }
@@ -102,6 +104,8 @@ impl Measure {
 pub enum Left<'a> {
     /// Of one resource.
     Column {
+        /// Which.
+        resource: Resource,
         /// What nodes have free.
         free: &'a [u64],
         /// What the task asks for.
@@ -132,10 +136,26 @@ impl Left<'_> {
     #[inline(always)]
     pub fn of(&self, node: NodeId) -> u64 {
         match self {
-            Self::Column { free, asked } => free[node.row()] - asked,
+            Self::Column { free, asked, .. } => free[node.row()] - asked,
             Self::Gpu { nodes, asked } => nodes.gpu_free(node) - asked,
-            Self::Shares { norm, free, asked, scale } => {
-                let free = free.of(node);
+            Self::Shares { free, .. } => self.of_shares(free.of(node)),
+        }
+    }
+
+    /// What a node has left that has so much free. Never rises as that falls.
+    pub fn of_free(&self, amounts: [u64; 4]) -> u64 {
+        match self {
+            Self::Column { resource, asked, .. } => amounts[resource.row()] - asked,
+            Self::Gpu { asked, .. } => amounts[Resource::Gpu.row()] - asked,
+            Self::Shares { scale, .. } => self.of_shares(scale.shares(amounts)),
+        }
+    }
+
+    #[inline(always)]
+    fn of_shares(&self, free: [u64; 4]) -> u64 {
+        match self {
+            Self::Column { .. } | Self::Gpu { .. } => unreachable!("they have no shares"),
+            Self::Shares { norm, asked, scale, .. } => {
                 let left = |it: usize| free[it] - asked[it];
                 let square = |it: usize| scale.coarse(left(it)) * scale.coarse(left(it));
                 match norm {

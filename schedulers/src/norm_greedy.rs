@@ -11,7 +11,7 @@
 use crate::card::{Card, Parameter};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{Locality, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use crate::scale::Scale;
 use crate::weights::Weights;
 use cluster::event::Change;
@@ -61,6 +61,18 @@ pub struct NormGreedy {
     factors: [u64; 4],
 }
 
+impl NormGreedy {
+    /// With a node that has such shares free, for a task that asks for such shares.
+    #[inline(always)]
+    fn squares(&self, free: [u64; 4], asked: [u64; 4]) -> u128 {
+        let square = |it: usize| {
+            let left = self.scale.coarse(free[it] - asked[it]);
+            u128::from(self.factors[it]) * u128::from(left * left)
+        };
+        square(0) + square(1) + square(2) + square(3)
+    }
+}
+
 impl Rank for NormGreedy {
     type Key = u128;
     type Memory = ();
@@ -94,15 +106,13 @@ impl Rank for NormGreedy {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> u128 {
         let free = self.scale.reader(state.nodes());
         let asked = self.scale.asked(ask);
-        let (scale, factors) = (&self.scale, self.factors);
-        move |node| {
-            let free = free.of(node);
-            let square = |it: usize| {
-                let left = scale.coarse(free[it] - asked[it]);
-                u128::from(factors[it]) * u128::from(left * left)
-            };
-            square(0) + square(1) + square(2) + square(3)
-        }
+        move |node| self.squares(free.of(node), asked)
+    }
+
+    fn by_free<'a>(&'a self, ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, u128>> {
+        let asked = self.scale.asked(ask);
+        let key = move |free| self.squares(self.scale.shares(free), asked);
+        Some(ByFree { prefers: Prefers::Less, key: Box::new(key) })
     }
 
     fn parts(&self, key: u128) -> Vec<Part> {

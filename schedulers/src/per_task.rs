@@ -2,8 +2,10 @@
 //! node with the lowest key.
 
 mod explain;
+mod grid;
 mod index;
 
+use self::grid::Grid;
 use self::index::{First, PerShape, Shortlist};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
@@ -45,6 +47,8 @@ pub struct PerTask<R: Rank> {
     first: PerShape<First>,
     /// The best nodes for a shape. Empty nodes come last if they are opened last.
     best: PerShape<Shortlist<(bool, R::Key)>>,
+    /// For keys that follow from what nodes have free.
+    grid: Grid,
 }
 
 /// Buffers that are kept from task to task, so that a decision allocates nothing.
@@ -82,6 +86,7 @@ impl<R: Rank> PerTask<R> {
             scratch,
             first: PerShape::new(),
             best: PerShape::new(),
+            grid: Grid::new(),
         }
     }
 
@@ -158,9 +163,26 @@ impl<R: Rank> PerTask<R> {
                 let list = match self.best.ask(id, nodes, update) {
                     Some(list) if !list.is_used_up() => list,
                     _ => {
-                        let all = cyclic(0, 0, rows, words);
-                        let rated = |node| rate(node).map(|(key, order)| (key, order, node));
-                        self.best.put(id, nodes, Shortlist::of(all.filter_map(rated)))
+                        let mut list = Shortlist::new();
+                        let offer = |list: &mut Shortlist<_>, node| {
+                            if let Some((key, order)) = rate(node) {
+                                list.offer((key, order, node));
+                            }
+                        };
+                        match rank.by_free(ask, state) {
+                            Some(by) => {
+                                self.grid.refresh(nodes);
+                                self.grid.search(shape.totals(), &by, |some| {
+                                    let fit = some.iter().filter(|it| nodes.fits(shape, **it));
+                                    fit.for_each(|&node| offer(&mut list, node));
+                                    list.limit().and_then(beatable)
+                                });
+                            }
+                            None => {
+                                cyclic(0, 0, rows, words).for_each(|node| offer(&mut list, node));
+                            }
+                        }
+                        self.best.put(id, nodes, list.made())
                     }
                 };
                 if tie != Tie::Random {
@@ -172,6 +194,26 @@ impl<R: Rank> PerTask<R> {
                     (true, &[only]) => Some(only),
                     (true, all) => Some(all[self.chance.below(all.len() as u64) as usize]),
                 }
+            }
+            Sampling::All
+                if !R::NORMALISES
+                    && let Some(by) = rank.by_free(ask, state) =>
+            {
+                self.grid.refresh(nodes);
+                let tied = &mut self.scratch.tied;
+                tied.clear();
+                let keys = rank.keys(ask, state);
+                let mut best = Best { tie, nodes, found: None, tied };
+                self.grid.search(shape.totals(), &by, |some| {
+                    for &node in some.iter().filter(|it| nodes.fits(shape, **it) && accepts(**it)) {
+                        let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
+                        best.offer(node, (is_late, keys(node)));
+                    }
+                    best.found.and_then(|it| beatable(it.0))
+                });
+                // As they would have been met.
+                best.tied.sort_unstable();
+                best.take(&mut self.chance)
             }
             Sampling::All if !opens_last => self.rank.find(ask, state),
             _ => None,
@@ -250,12 +292,19 @@ impl<R: Rank> Scheduler for PerTask<R> {
         self.chance = chance;
         self.first.clear();
         self.best.clear();
+        self.grid = Grid::new();
         Ok(())
     }
 }
 
 /// Rows that are compared at once, see [`Nodes::fitting`].
 const WORD: usize = u64::BITS as usize;
+
+/// The key that the key of a node must not exceed to count beside this one, given that empty nodes come last: those in
+/// use come before any empty one.
+fn beatable<K>((is_late, key): (bool, K)) -> Option<K> {
+    (!is_late).then_some(key)
+}
 
 /// The nodes of these words in row order from `start` on, cyclically, without the first `skipped` rows.
 fn cyclic(

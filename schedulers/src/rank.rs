@@ -81,6 +81,12 @@ pub trait Rank: Send {
     /// called only for nodes that fit.
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Self::Key;
 
+    /// The same function of what a node has free, if it depends on nothing else of the node and is monotone in it: then the best
+    /// is found without a look at all. [`Rank::keys`] must say the same.
+    fn by_free<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, Self::Key>> {
+        None
+    }
+
     /// The parts of a key by name, in the order in which they are compared: as many for every key of a
     /// task. For explanations; never asked for while deciding.
     fn parts(&self, key: Self::Key) -> Vec<Part>;
@@ -122,6 +128,24 @@ pub trait Rank: Send {
 
     /// The task was placed there.
     fn placed(&mut self, _node: NodeId) {}
+}
+
+/// A key that follows from what a node has free.
+pub struct ByFree<'a, K> {
+    /// Which way it goes.
+    pub prefers: Prefers,
+    /// The key of a node with so much free, in the order of [`Resource::ALL`](cluster::demand::Resource::ALL), GPUs summed over its devices. Never
+    /// asked for less of anything than the task asks for.
+    pub key: Box<dyn Fn([u64; 4]) -> K + 'a>,
+}
+
+/// Which of two nodes is never worse if one has as much free of everything as the other, or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefers {
+    /// The one with more: keys never rise with what is free.
+    More,
+    /// The one with less: keys never fall.
+    Less,
 }
 
 /// On what the key of a node depends, and whether it is [accepted](Rank::accepts). An engine may reuse a key for as long as nothing of it changed.

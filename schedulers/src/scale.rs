@@ -85,6 +85,11 @@ impl Scale {
         amount * self.weights[resource.row()]
     }
 
+    /// The shares of amounts, in the order of [`Resource::ALL`].
+    pub fn shares(&self, amounts: [u64; 4]) -> [u64; 4] {
+        std::array::from_fn(|it| amounts[it] * self.weights[it])
+    }
+
     /// A share rounded down to 31 bits, for products.
     #[inline]
     pub fn coarse(&self, share: u64) -> u64 {

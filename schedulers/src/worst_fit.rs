@@ -6,14 +6,14 @@
 //! nodes too unless told otherwise: that spreads load, which is what cluster schedulers use it for. What
 //! is left is measured as in [`best_fit`](crate::best_fit).
 //!
-//! Cost: one pass over the nodes, no division, no allocation; two passes with `open=first` when no node
+//! Cost: a search among nodes with about as much free as the best, no division; two passes with `open=first` when no node
 //! in use fits.
 
 use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{Locality, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use cluster::event::Change;
 use cluster::explain::Wins;
 use cluster::ids::NodeId;
@@ -87,6 +87,14 @@ impl Rank for WorstFit {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Reverse<u64> {
         let left = self.left.reader(ask, state.nodes());
         move |node| Reverse(left.of(node))
+    }
+
+    fn by_free<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> Option<ByFree<'a, Reverse<u64>>> {
+        let left = self.left.reader(ask, state.nodes());
+        Some(ByFree {
+            prefers: Prefers::More,
+            key: Box::new(move |free| Reverse(left.of_free(free))),
+        })
     }
 
     fn parts(&self, Reverse(left): Reverse<u64>) -> Vec<Part> {

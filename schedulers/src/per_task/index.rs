@@ -138,23 +138,34 @@ impl Listed {
 }
 
 impl<K: Ord + Copy> Shortlist<K> {
-    /// The best of these.
-    pub(super) fn of(all: impl Iterator<Item = Rated<K>>) -> Self {
-        let mut this =
-            Self { best: Vec::with_capacity(2 * LENGTH), limit: None, listed: Listed::default() };
-        for rated in all {
-            if this.limit.is_none_or(|it| rated < it) {
-                this.best.push(rated);
-                if this.best.len() == 2 * LENGTH {
-                    let (_, &mut last, _) = this.best.select_nth_unstable(LENGTH - 1);
-                    this.best.truncate(LENGTH);
-                    this.limit = Some(last);
-                }
+    /// An empty one, to be told of all nodes that will do.
+    pub(super) fn new() -> Self {
+        Self { best: Vec::with_capacity(2 * LENGTH), limit: None, listed: Listed::default() }
+    }
+
+    /// A node that will do, while the list is made.
+    #[inline]
+    pub(super) fn offer(&mut self, rated: Rated<K>) {
+        if self.limit.is_none_or(|it| rated < it) {
+            self.best.push(rated);
+            if self.best.len() == 2 * LENGTH {
+                let (_, &mut last, _) = self.best.select_nth_unstable(LENGTH - 1);
+                self.best.truncate(LENGTH);
+                self.limit = Some(last);
             }
         }
-        this.best.sort_unstable();
-        this.list();
-        this
+    }
+
+    /// While the list is made: what does not beat this need not be offered; `None` as long as everything must.
+    pub(super) fn limit(&self) -> Option<K> {
+        self.limit.map(|it| it.0)
+    }
+
+    /// All were offered, or need not be.
+    pub(super) fn made(mut self) -> Self {
+        self.best.sort_unstable();
+        self.list();
+        self
     }
 
     fn list(&mut self) {
@@ -230,10 +241,15 @@ mod tests {
             let all = |keys: &[Option<u8>]| -> Vec<Rated<u8>> {
                 (0..keys.len()).filter_map(|it| rated(keys, it)).collect()
             };
-            let mut list = Shortlist::of(all(&keys).into_iter());
+            let make = |all: Vec<Rated<u8>>| {
+                let mut list = Shortlist::new();
+                all.into_iter().for_each(|it| list.offer(it));
+                list.made()
+            };
+            let mut list = make(all(&keys));
             for step in 0..=steps.len() {
                 if list.is_used_up() {
-                    list = Shortlist::of(all(&keys).into_iter());
+                    list = make(all(&keys));
                 }
                 let there = all(&keys);
                 let best = there.iter().min().copied();
@@ -255,7 +271,9 @@ mod tests {
     #[test]
     fn a_row_that_only_may_be_listed_is_looked_for_once() {
         let node = |row| (1, 0, NodeId(row));
-        let mut list = Shortlist::of([node(5), node(1029)].into_iter());
+        let mut list = Shortlist::new();
+        [node(5), node(1029)].into_iter().for_each(|it| list.offer(it));
+        let mut list = list.made();
         list.set(NodeId(1029), None);
         list.set(NodeId(2053), None);
         assert_eq!(list.best, [node(5)]);
