@@ -8,6 +8,7 @@
 //! profile's filters let it pass. Filters and scores that could say nothing, because nobody uses what
 //! they are about, are left out.
 
+mod columns;
 mod explain;
 mod mirror;
 mod options;

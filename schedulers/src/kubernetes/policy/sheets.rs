@@ -6,6 +6,7 @@
 //! from counts that the mirror keeps. The choice is that of [`decide_among`](crate::kubernetes::cycle), node by
 //! node and draw by draw; the tests hold the two together.
 
+use super::columns::Columns;
 use super::mirror::{Mirror, News};
 use crate::kubernetes::cluster::Cluster;
 use crate::kubernetes::filters::Prepared;
@@ -94,6 +95,7 @@ pub(super) struct Sheets {
     by_kind: IdMap<Kind, usize>,
     passed: Vec<(u32, i32)>,
     spread: Spread,
+    columns: Columns,
 }
 
 impl Sheets {
@@ -107,6 +109,9 @@ impl Sheets {
         wanted: Wanted<'_>,
         start: usize,
     ) -> Option<Found> {
+        if let Some(found) = self.columns.decide(profile, mirror, nodes, wanted, start) {
+            return Some(found);
+        }
         let Wanted { pod, shape, crowd, .. } = wanted;
         let cluster = &mirror.cluster;
         let prepared = Prepared::new(profile, cluster, pod).ok().filter(Prepared::names_all)?;
@@ -170,7 +175,7 @@ impl Sheets {
     }
 }
 
-fn spread_weight(profile: &Profile) -> Option<i64> {
+pub(super) fn spread_weight(profile: &Profile) -> Option<i64> {
     let spread = profile.scores.iter().find(|it| it.0 == Score::PodTopologySpread);
     spread.map(|it| it.1)
 }
