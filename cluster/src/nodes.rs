@@ -55,6 +55,19 @@ pub struct NodeSpec {
 }
 
 impl NodeSpec {
+    /// Whether it is the same as another but for its name.
+    pub fn differs_in_name_only(&self, other: &Self) -> bool {
+        let Self { name: _, zone, capacity, reserved_ports, attributes, rank, taints, images } =
+            self;
+        *capacity == other.capacity
+            && *zone == other.zone
+            && *attributes == other.attributes
+            && *rank == other.rank
+            && *reserved_ports == other.reserved_ports
+            && *taints == other.taints
+            && *images == other.images
+    }
+
     /// The value of an attribute, as [`Nodes::text`] will say it.
     pub fn value(&self, attribute: &str) -> Option<&str> {
         let own = self.attributes.iter().find(|it| it.0 == attribute).map(|it| it.1.as_str());

@@ -8,7 +8,7 @@ use crate::workload::Workload;
 use cluster::constraint::Side;
 use cluster::demand::{Demand, Resource, TaskDefinition};
 use cluster::event::NodeEvent;
-use cluster::nodes::{NodeSpec, Overcommit};
+use cluster::nodes::{NodeCapacity, NodeSpec, Overcommit};
 use cluster::units::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -266,9 +266,7 @@ impl Card {
     }
 
     /// Measures tasks and nodes.
-    pub(crate) fn measure(&mut self, workload: &Workload) {
-        let demands: Vec<Demand> = workload.definitions().iter().map(|it| it.demand()).collect();
-        let stats = workload.stats(&demands);
+    pub(crate) fn measure(&mut self, workload: &Workload, demands: &[Demand], stats: &TaskStats) {
         let uses = &stats.uses;
         let mut rules: BTreeMap<String, u64> = BTreeMap::new();
         for (definition, count) in workload.definitions().iter().zip(uses) {
@@ -304,9 +302,9 @@ impl Card {
             gap_us: stats.gap_us,
             lifetime_us: stats.lifetime_us,
             rules,
-            requests: requests(&stats, &demands),
-            load: load::peaks(workload, &stats, &demands),
-            priorities: stats.priorities,
+            requests: requests(stats, demands),
+            load: load::peaks(workload, stats, demands),
+            priorities: stats.priorities.clone(),
             ..Measured::default()
         };
         self.measure_nodes(workload);
@@ -315,16 +313,25 @@ impl Card {
     fn measure_nodes(&mut self, workload: &Workload) {
         let units = self.units;
         let measured = &mut self.measured;
-        let mut shapes: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut zones, mut kinds) = (BTreeMap::new(), BTreeMap::new());
         for (_, node) in workload.nodes() {
             measured.nodes += 1;
             measured.tainted_nodes += u64::from(!node.taints.is_empty());
             measured.image_nodes += u64::from(!node.images.is_empty());
             let zone = if node.zone.is_empty() { cluster::nodes::NO_ZONE } else { &node.zone };
-            *measured.zone_nodes.entry(zone.to_owned()).or_default() += 1;
-            *shapes.entry(describe_node(units, node)).or_default() += 1;
+            *zones.entry(zone).or_insert(0) += 1;
+            let NodeCapacity { amounts, gpus } = &node.capacity;
+            kinds.entry((amounts, gpus.first(), gpus.len())).or_insert((0, node)).0 += 1;
+        }
+        measured.zone_nodes =
+            zones.into_iter().map(|(zone, count)| (zone.to_owned(), count)).collect();
+        // Kinds may differ in what is not said.
+        let mut shapes: BTreeMap<String, u64> = BTreeMap::new();
+        for (count, node) in kinds.into_values() {
+            *shapes.entry(describe_node(units, node)).or_default() += count;
         }
         measured.node_shapes = shares(shapes.into_iter(), usize::MAX);
+        let mut events: BTreeMap<&str, u64> = BTreeMap::new();
         for (_, _, event) in workload.node_events() {
             let kind = match event {
                 NodeEvent::Joined(_) => "joined",
@@ -333,8 +340,10 @@ impl Card {
                 NodeEvent::Draining => "draining",
                 NodeEvent::Updated(_) => "updated",
             };
-            *measured.node_events.entry(kind.to_owned()).or_default() += 1;
+            *events.entry(kind).or_insert(0) += 1;
         }
+        measured.node_events =
+            events.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
     }
 }
 

@@ -50,6 +50,7 @@ impl TaskStats {
         let mut load = OfferedLoad::new(demands, horizon);
         let (mut gaps, mut lives) = (Spread::default(), Spread::default());
         let (mut burst, mut last) = (0, None);
+        let mut same = (0, 0);
         for task in tasks.iter() {
             it.tasks += 1;
             it.service_tasks += u64::from(task.kind == TaskKind::Service);
@@ -57,7 +58,11 @@ impl TaskStats {
             it.endless += u64::from(task.lifetime.is_none());
             it.withdrawn += u64::from(task.withdrawn.is_some());
             it.estimated += u64::from(task.estimate.is_some());
-            *it.priorities.entry(task.priority).or_default() += 1;
+            // Counted in runs.
+            if task.priority != same.0 {
+                it.count_priority(std::mem::replace(&mut same, (task.priority, 0)));
+            }
+            same.1 += 1;
             it.first.get_or_insert(task.at);
             it.last = Some(task.at);
             if let Some(group) = task.group {
@@ -75,6 +80,7 @@ impl TaskStats {
             it.burst_max = it.burst_max.max(burst);
             load.add(&task);
         }
+        it.count_priority(same);
         it.offered = load.finish();
         if gaps.look_again() | lives.look_again() {
             let mut last = None;
@@ -85,6 +91,12 @@ impl TaskStats {
         }
         (it.gap_us, it.lifetime_us) = (gaps.quantiles(), lives.quantiles());
         it
+    }
+
+    fn count_priority(&mut self, (priority, count): (i32, u64)) {
+        if count > 0 {
+            *self.priorities.entry(priority).or_default() += count;
+        }
     }
 }
 
@@ -117,6 +129,8 @@ impl Bits {
 #[derive(Debug)]
 struct OfferedLoad {
     asks: Vec<[u64; 4]>,
+    /// Rows of resources that nobody asks for are not looked at.
+    asked: Vec<usize>,
     /// Ends of what has arrived, with the definition.
     ends: Ends,
     sums: [i128; 4],
@@ -130,8 +144,10 @@ struct OfferedLoad {
 
 impl OfferedLoad {
     fn new(demands: &[Demand], horizon: Option<Instant>) -> Self {
+        let asks: Vec<[u64; 4]> = demands.iter().map(load::totals).collect();
         Self {
-            asks: demands.iter().map(load::totals).collect(),
+            asked: (0..4).filter(|row| asks.iter().any(|it| it[*row] > 0)).collect(),
+            asks,
             ends: Ends::new(),
             sums: [0; 4],
             peaks: [(0, Instant::ZERO); 4],
@@ -152,8 +168,9 @@ impl OfferedLoad {
             return;
         }
         self.move_to(task.at);
-        for (sum, ask) in self.sums.iter_mut().zip(self.asks[task.definition as usize]) {
-            *sum += i128::from(ask);
+        let ask = &self.asks[task.definition as usize];
+        for &row in &self.asked {
+            self.sums[row] += i128::from(ask[row]);
         }
         if let Some(end) = task.ends() {
             self.ends.push(end.max(task.at), task.definition);
@@ -167,10 +184,11 @@ impl OfferedLoad {
     fn move_to(&mut self, at: Instant) {
         while let Some(next) = self.ends.next().filter(|it| *it <= at) {
             self.step(next);
-            let (asks, sums) = (&self.asks, &mut self.sums);
+            let (asks, sums, asked) = (&self.asks, &mut self.sums, &self.asked);
             self.ends.take(|definition| {
-                for (sum, ask) in sums.iter_mut().zip(asks[definition as usize]) {
-                    *sum -= i128::from(ask);
+                let ask = &asks[definition as usize];
+                for &row in asked {
+                    sums[row] -= i128::from(ask[row]);
                 }
             });
         }
@@ -183,16 +201,19 @@ impl OfferedLoad {
         }
         self.note_peaks();
         let width = at.since(self.now).as_secs_f64();
-        for (area, sum) in self.areas.iter_mut().zip(self.sums) {
-            *area += sum as f64 * width;
+        for &row in &self.asked {
+            let sum = self.sums[row];
+            // Almost always, and quicker: either way it is the nearest float.
+            let sum = i64::try_from(sum).map_or(sum as f64, |it| it as f64);
+            self.areas[row] += sum * width;
         }
         self.now = at;
     }
 
     fn note_peaks(&mut self) {
-        for (peak, sum) in self.peaks.iter_mut().zip(self.sums) {
-            if sum > peak.0 {
-                *peak = (sum, self.now);
+        for &row in &self.asked {
+            if self.sums[row] > self.peaks[row].0 {
+                self.peaks[row] = (self.sums[row], self.now);
             }
         }
     }

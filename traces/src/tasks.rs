@@ -50,13 +50,28 @@ impl Texts {
     /// Appends a text and returns its row.
     pub(crate) fn push(&mut self, text: fmt::Arguments<'_>) -> u32 {
         fmt::Write::write_fmt(&mut self.joined, text).expect("writing to a string cannot fail");
+        self.end()
+    }
+
+    /// The same.
+    pub(crate) fn push_text(&mut self, text: &str) -> u32 {
+        self.joined.push_str(text);
+        self.end()
+    }
+
+    fn end(&mut self) -> u32 {
         self.ends.push(self.joined.len());
         u32::try_from(self.ends.len() - 1).expect("fewer than 2^32 tasks")
     }
 
-    /// How many texts stand there that an earlier one is equal to. Compares digests of 128 bits.
+    /// How many texts stand there that an earlier one is equal to. Compares digests of 128 bits, unless they ascend, as
+    /// numbers do.
     pub(crate) fn repeats(&self) -> u64 {
         let rows = 0..self.ends.len() as u32;
+        let order = |it: u32| (self.get(it).len(), self.get(it));
+        if rows.clone().skip(1).all(|it| order(it - 1) < order(it)) {
+            return 0;
+        }
         let mut digests: Vec<u128> = rows.map(|it| xxh3_128(self.get(it).as_bytes())).collect();
         digests.sort_unstable();
         digests.windows(2).filter(|it| it[0] == it[1]).count() as u64

@@ -55,6 +55,8 @@ pub struct Workload {
     horizon: Option<Instant>,
     zones: Option<Zones>,
     oversized: Oversized,
+    /// What was counted on tasks in memory, until they change.
+    counted: Option<Box<TaskStats>>,
 }
 
 /// What to do with tasks that fit no node, not even when all are empty.
@@ -231,12 +233,16 @@ impl Draft {
             horizon: self.horizon,
             zones: None,
             oversized: Oversized::Error,
+            counted: None,
         };
         workload.renumber_definitions();
         workload.resolve_residents();
         workload
     }
 }
+
+/// As many kinds of nodes are compared as they stand; more are compared by what is written of them.
+const ALIKE_MAX: usize = 16;
 
 /// A task that fits no node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,6 +337,7 @@ impl Workload {
             horizon: Some(horizon),
             zones: None,
             oversized: Oversized::Error,
+            counted: None,
         }
     }
 
@@ -349,6 +356,7 @@ impl Workload {
             horizon: frame.horizon,
             zones: None,
             oversized: Oversized::Error,
+            counted: None,
         };
         workload.resolve_residents();
         workload
@@ -502,9 +510,9 @@ impl Workload {
     /// [`TraceError::NoLabel`] if zones were asked for by a label that a node lacks;
     /// [`TraceError::Repeated`] if two nodes share a name.
     pub fn set_cluster(&mut self, nodes: Vec<NodeSpec>) -> Result<(), TraceError> {
-        let mut seen: IdMap<String, ()> = IdMap::default();
+        let mut seen: IdMap<&str, ()> = IdMap::default();
         for node in &nodes {
-            if seen.insert(node.name.clone(), ()).is_some() {
+            if seen.insert(&node.name, ()).is_some() {
                 let place = Box::default();
                 return Err(TraceError::Repeated { place, what: "node", name: node.name.clone() });
             }
@@ -621,10 +629,17 @@ impl Workload {
             let mut asked = it.requires.iter().chain(it.any_of.iter().flatten());
             asked.any(|it| it.attribute == NODE)
         });
+        let mut alike: Vec<&NodeSpec> = Vec::new();
         for (_, node, event) in &self.timeline {
             let mut kind = match event {
                 NodeEvent::Joined(spec) => {
                     specs.push(spec);
+                    if !by_name && alike.iter().any(|it| spec.differs_in_name_only(it)) {
+                        continue;
+                    }
+                    if alike.len() < ALIKE_MAX {
+                        alike.push(spec);
+                    }
                     (**spec).clone()
                 }
                 NodeEvent::Updated(capacity) => {
@@ -656,14 +671,15 @@ impl Workload {
 
     /// Finds the nodes that tasks are resident on, and counts the tasks whose node is not there.
     pub(crate) fn resolve_residents(&mut self) {
-        let mut joins: IdMap<String, (NodeId, Instant)> = IdMap::default();
-        for (at, node, event) in &self.timeline {
-            if let NodeEvent::Joined(spec) = event {
-                joins.insert(spec.name.clone(), (*node, *at));
+        let mut joins: IdMap<&str, (NodeId, Instant)> = IdMap::default();
+        if !self.residents.is_empty() {
+            for (at, node, event) in &self.timeline {
+                if let NodeEvent::Joined(spec) = event {
+                    joins.insert(&spec.name, (*node, *at));
+                }
             }
         }
-        self.resident_nodes =
-            self.residents.iter().map(|it| joins.get(&it.to_owned()).copied()).collect();
+        self.resident_nodes = self.residents.iter().map(|it| joins.get(&it).copied()).collect();
         let lost = self.residents_by_name().filter(|it| self.resident_of(it).is_none()).count();
         self.card
             .set_count("residents of nodes that are not there (submitted instead)", lost as u64);
@@ -709,8 +725,13 @@ impl Workload {
     /// Counts everything that the card counts from tasks and nodes.
     pub(crate) fn measure(&mut self) {
         let mut card = std::mem::take(&mut self.card);
-        card.measure(self);
+        let demands: Vec<Demand> = self.definitions.iter().map(TaskDefinition::demand).collect();
+        let stats = self.stats(&demands);
+        card.measure(self, &demands, &stats);
         self.card = card;
+        if self.is_in_memory() {
+            self.counted = Some(Box::new(stats));
+        }
     }
 
     /// What tasks have in common.
@@ -719,7 +740,10 @@ impl Workload {
             // They do not change.
             Tasks::Generated(it) => it.stats(|| TaskStats::of(&self.tasks, demands, self.horizon)),
             Tasks::Columns(it) => it.stats(),
-            Tasks::Rows { .. } => TaskStats::of(&self.tasks, demands, self.horizon),
+            Tasks::Rows { .. } => match &self.counted {
+                Some(it) => (**it).clone(),
+                None => TaskStats::of(&self.tasks, demands, self.horizon),
+            },
         }
     }
 
@@ -758,6 +782,7 @@ impl Workload {
 
     /// Its tasks as rows in memory, whatever they were.
     fn rows_mut(&mut self) -> &mut Vec<TaskRow> {
+        self.counted = None;
         if self.groups.is_empty() {
             // They are numbered without gaps.
             for row in self.tasks.iter() {
@@ -774,6 +799,7 @@ impl Workload {
 
     /// Changes tasks and horizon; definitions are renumbered afterwards.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Parts<'_>)) {
+        // The horizon, too, is part of what is counted.
         self.rows_mut();
         change(&mut Parts {
             card: &mut self.card,

@@ -1,11 +1,12 @@
 //! The columns of both files: their names, and what both files have.
 
+use crate::blocks::Blocks;
 use crate::decimal::Rounding;
 use crate::error::{self, TraceError};
 use crate::format::Role;
 use crate::limits;
 use crate::scenario;
-use crate::text::{Cell, Line, Lines};
+use crate::text::{Cell, LINE_BYTES_MAX, Line};
 use cluster::demand::{Amounts, Port};
 use cluster::nodes::DeviceSet;
 use cluster::units::{Bytes, MilliCpu};
@@ -185,40 +186,73 @@ fn read_header(line: &Line<'_>, cells: &[Cell<'_>], role: Role) -> Result<Vec<Co
     Ok(columns)
 }
 
-/// What is done with a data line: its columns and its cells, one of each.
-pub(super) type Visit<'v> =
-    dyn FnMut(&Line<'_>, &[Column], &[Cell<'_>]) -> Result<(), TraceError> + 'v;
+/// What is done with the data lines of a file.
+pub(super) trait Rows {
+    /// The columns of all lines to come, none twice.
+    fn columns(&mut self, _columns: &[Column]) {}
+
+    /// A line of plain text without its end. `false` leaves it to [`Rows::row`].
+    fn usual(&mut self, _number: u64, _line: &[u8]) -> bool {
+        false
+    }
+
+    /// A line and its cells, one for each column.
+    fn row(
+        &mut self,
+        line: &Line<'_>,
+        columns: &[Column],
+        cells: &[Cell<'_>],
+    ) -> Result<(), TraceError>;
+}
 
 /// Runs over the data lines of a file: header read, columns counted.
 pub(super) fn for_each_line(
     path: &Path,
     role: Role,
     needed: (fn(&Column) -> bool, &'static str),
-    visit: &mut Visit<'_>,
+    rows: &mut dyn Rows,
 ) -> Result<(), TraceError> {
-    let mut lines = Lines::open(path)?;
+    let mut blocks = Blocks::open(path, Vec::new())?;
     let mut columns: Option<Vec<Column>> = None;
-    while let Some(line) = lines.next_filled()? {
-        let mut cells = Vec::with_capacity(columns.as_ref().map_or(8, Vec::len));
-        line.split_commas(&mut cells);
-        match &columns {
-            None => {
-                let header = read_header(&line, &cells, role)?;
-                if !header.iter().any(needed.0) {
-                    return Err(TraceError::MissingColumn {
-                        place: line.place(),
-                        wanted: needed.1,
-                    });
+    let mut number = 0;
+    while let Some(block) = blocks.next(number)? {
+        let mut start = 0;
+        while start < block.bytes.len() {
+            let (bytes, next) = block.line_at(start);
+            start = next;
+            number += 1;
+            if block.is_plain && columns.is_some() && bytes.len() < LINE_BYTES_MAX as usize {
+                let bare = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+                if rows.usual(number, bare.strip_suffix(b"\r").unwrap_or(bare)) {
+                    continue;
                 }
-                columns = Some(header);
             }
-            Some(header) if header.len() != cells.len() => {
-                let place = line.place();
-                let has_open_quote = place.text.matches('"').count() % 2 == 1;
-                let (found, wanted) = (cells.len(), header.len());
-                return Err(TraceError::RowLength { place, found, wanted, has_open_quote });
+            let line = block.text(number, bytes)?;
+            if line.text.trim().is_empty() {
+                continue;
             }
-            Some(header) => visit(&line, header, &cells)?,
+            let mut cells = Vec::with_capacity(columns.as_ref().map_or(8, Vec::len));
+            line.split_commas(&mut cells);
+            match &columns {
+                None => {
+                    let header = read_header(&line, &cells, role)?;
+                    if !header.iter().any(needed.0) {
+                        return Err(TraceError::MissingColumn {
+                            place: line.place(),
+                            wanted: needed.1,
+                        });
+                    }
+                    rows.columns(&header);
+                    columns = Some(header);
+                }
+                Some(header) if header.len() != cells.len() => {
+                    let place = line.place();
+                    let has_open_quote = place.text.matches('"').count() % 2 == 1;
+                    let (found, wanted) = (cells.len(), header.len());
+                    return Err(TraceError::RowLength { place, found, wanted, has_open_quote });
+                }
+                Some(header) => rows.row(&line, header, &cells)?,
+            }
         }
     }
     match columns {

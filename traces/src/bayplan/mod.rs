@@ -69,6 +69,7 @@
 mod columns;
 mod nodes;
 mod tasks;
+mod usual;
 mod write;
 
 pub use write::{file_names, write};

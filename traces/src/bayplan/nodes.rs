@@ -1,6 +1,6 @@
 //! Reads `nodes.csv`.
 
-use super::columns::{Asked, Column, for_each_line};
+use super::columns::{Asked, Column, Rows, for_each_line};
 use crate::decimal::{self, Rounding};
 use crate::error::TraceError;
 use crate::format::Role;
@@ -24,12 +24,26 @@ enum Presence {
 }
 
 pub(super) fn read_nodes(path: &Path, draft: &mut Draft) -> Result<(), TraceError> {
-    let mut presence: IdMap<String, Presence> = IdMap::default();
-    let mut last = Instant::ZERO;
     let needed: (fn(&Column) -> bool, _) = (|it| *it == Column::Name, "name");
-    for_each_line(path, Role::Nodes, needed, &mut |line, columns, cells| {
-        read_node(line, columns, cells, draft, &mut presence, &mut last)
-    })
+    let mut rows = NodeRows { draft, presence: IdMap::default(), last: Instant::ZERO };
+    for_each_line(path, Role::Nodes, needed, &mut rows)
+}
+
+struct NodeRows<'a> {
+    draft: &'a mut Draft,
+    presence: IdMap<String, Presence>,
+    last: Instant,
+}
+
+impl Rows for NodeRows<'_> {
+    fn row(
+        &mut self,
+        line: &Line<'_>,
+        columns: &[Column],
+        cells: &[Cell<'_>],
+    ) -> Result<(), TraceError> {
+        read_node(line, columns, cells, self.draft, &mut self.presence, &mut self.last)
+    }
 }
 
 fn read_node(

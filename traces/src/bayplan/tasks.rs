@@ -1,6 +1,7 @@
 //! Reads `tasks.csv`.
 
-use super::columns::{Asked, Column, for_each_line};
+use super::columns::{Asked, Column, Rows, for_each_line};
+use super::usual::Usual;
 use super::{DEFINITIONS, beside};
 use crate::decimal::Rounding;
 use crate::error::{self, TraceError};
@@ -23,17 +24,44 @@ pub(super) fn read_tasks(path: &Path, draft: &mut Draft) -> Result<(), TraceErro
         |it| matches!(it, Column::Arrival(_)),
         "arrival_s (or arrival_ms, arrival_us, submit_s, …)",
     );
-    let mut defined = None;
-    for_each_line(path, Role::Tasks, needed, &mut |line, columns, cells| {
-        draft.card.rows_read += 1;
-        if defined.is_none() && columns.contains(&Column::Definition) {
-            defined = Some(Defined::read(path, draft)?);
-        }
-        read_task(line, columns, cells, defined.as_ref(), draft)
-    })?;
+    let mut rows = TaskRows { path, usual: None, defined: None, draft };
+    for_each_line(path, Role::Tasks, needed, &mut rows)?;
     let repeats = draft.names.repeats();
     draft.card.set_count("tasks of a name that an earlier task has (kept)", repeats);
     Ok(())
+}
+
+struct TaskRows<'a> {
+    path: &'a Path,
+    usual: Option<Usual>,
+    /// Read with the first line that may name one.
+    defined: Option<Defined>,
+    draft: &'a mut Draft,
+}
+
+impl Rows for TaskRows<'_> {
+    fn columns(&mut self, columns: &[Column]) {
+        self.usual = Some(Usual::new(columns));
+    }
+
+    fn usual(&mut self, number: u64, line: &[u8]) -> bool {
+        let read = self.usual.as_mut().and_then(|it| it.read(number, line, self.draft));
+        self.draft.card.rows_read += u64::from(read.is_some());
+        read.is_some()
+    }
+
+    fn row(
+        &mut self,
+        line: &Line<'_>,
+        columns: &[Column],
+        cells: &[Cell<'_>],
+    ) -> Result<(), TraceError> {
+        self.draft.card.rows_read += 1;
+        if self.defined.is_none() && columns.contains(&Column::Definition) {
+            self.defined = Some(Defined::read(self.path, self.draft)?);
+        }
+        read_task(line, columns, cells, self.defined.as_ref(), self.draft)
+    }
 }
 
 /// The definitions of `definitions.json`.
@@ -265,4 +293,37 @@ fn read_requires(line: &Line<'_>, cell: Cell<'_>) -> Result<Vec<Requirement>, Tr
     })?;
     requires.sort_unstable();
     Ok(requires)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::source::{self, ReadOptions, Source};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Quotes in the header make every row one of an unusual file.
+        #[test]
+        fn rows_of_the_usual_kind_are_read_alike(
+            cells in prop::collection::vec(prop::collection::vec(prop::sample::select(
+                vec!["1", "0.5", "12", "007", ".25", "2.", "", "0", " 3", "4 ", "a", "1e1", "-1", "0.00001"],
+            ), 8), 1..6),
+            ending in prop::sample::select(vec!["\n", "\r\n", "\n\n"]),
+            good in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("tasks.csv");
+            let source = Source::parse(&path.display().to_string()).unwrap();
+            let line = |it: &Vec<&str>| it.iter().map(|it| {
+                if good && ["", "a", "-1", "0.00001"].contains(it) { "8" } else { it }
+            }).collect::<Vec<_>>().join(",") + ending;
+            let lines: String = cells.iter().map(line).collect();
+            let read = |first: &str| {
+                let rest = "arrival_s,cpu_cores,mem_gib,disk_mib,duration_ms,estimate_s,group";
+                std::fs::write(&path, format!("{first},{rest}\n{lines}")).unwrap();
+                let read = source::read(&source, &ReadOptions::default());
+                format!("{read:?}")
+            };
+            prop_assert_eq!(read("id"), read("\"id\""));
+        }
+    }
 }
