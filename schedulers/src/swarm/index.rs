@@ -1,245 +1,551 @@
-//! The best nodes for a shape, kept from task to task.
+//! The best nodes for a request, found by what is requested on them.
 //!
-//! A key depends on a shape and one node alone. Of every shape that was asked for of late the keys of all nodes are
-//! kept in blocks of sixteen, each with its lowest key and how many nodes have it; then blocks of sixteen blocks, and
-//! so on. Nodes that changed since the last time are looked at again when the shape is asked for again.
+//! A node's weight is the sum of two percentages, so nodes are kept by those: a cell holds the nodes of one class that are
+//! alike in the whole percent of their CPU and memory that are requested now. Classes are nodes that offer as much, or nearly
+//! if there were too many classes. A request adds the same to all cells of a class, up to what was cut off, so cells of one
+//! sum are bounded alike; the search goes through the sums from the best on, over those percentages alone that leave
+//! room, and stops at sums that cannot equal the best that was found. Only nodes of the cells that are left are weighed.
 //!
-//! Cost: a key and some blocks for every node that changed since; all keys for a shape that was not asked for of late.
+//! Source: the grid file of J. Nievergelt, H. Hinterberger, K. C. Sevcik, ACM TODS 9(1), 1984, searched by branch and
+//! bound as in N. Roussopoulos, S. Kelley, F. Vincent, "Nearest neighbor queries", SIGMOD 1995.
+//!
+//! Cost: some cells a class, whatever the shape; a node that changed is put into another cell.
 
-use cluster::id_map::IdMap;
-use cluster::ids::ShapeId;
+use crate::swarm::model::{Load, Request};
+use crate::swarm::strategy::Strategy;
+use cluster::demand::Resource;
+use cluster::ids::NodeId;
 use cluster::nodes::Nodes;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-/// The key of a node that is out of the question.
-pub(super) const OUT: u64 = u64::MAX;
+/// Most classes there may be.
+const CLASSES_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
-const BLOCK: usize = 16;
+/// Whole percentages in cells are cut to this. From 101 on there is no room for anything.
+const PERCENT_MAX: i64 = 127;
 
-/// Keys kept over all shapes, unless that were fewer than four shapes.
-const KEYS_MAX: usize = 1 << 21;
+/// Percentages, from 0 on.
+const PERCENTAGES: usize = PERCENT_MAX as usize + 1;
 
-/// Changes remembered, at least.
-const CHANGES_KEPT: usize = 1 << 15;
+/// What a healthy node's health is worth.
+const HEALTH: i64 = 10 * 100;
 
-/// The best nodes for the shapes of late.
+/// What nodes offer is exact up to here.
+const OFFERED_MAX: i64 = 1 << 50;
+
+/// Nodes by class and cell. No memory: made anew when it is first asked.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    kept: Vec<Kept>,
-    /// By shape, its place among those.
-    places: IdMap<ShapeId, usize>,
-    /// Rows that changed, in order.
-    changes: Vec<u32>,
-    /// How many changes there were before those.
-    forgotten: usize,
-    asked: u64,
+    classes: Vec<Class>,
+    /// Nodes that no class is for, looked at one by one.
+    odd: Vec<u32>,
+    /// Per node, where it is.
+    places: Vec<Place>,
+    /// Rows whose loads changed.
+    touched: Vec<u32>,
+    /// Whether what is offered is what it was.
+    is_made: bool,
+    /// [`Nodes::membership`] when it was last up to date.
+    membership: u64,
+    /// Most bits of what nodes offer that tell classes apart.
+    bits: u32,
+    /// By those bits.
+    class_of: BTreeMap<[i64; 2], u16>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// Not ready.
+    #[default]
+    Out,
+    Odd(u32),
+    In {
+        class: u16,
+        cell: Cell,
+        at: u32,
+    },
+}
+
+/// Whole percent of CPU and memory requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cell {
+    cpu: u8,
+    memory: u8,
+}
+
+/// A node in its cell.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    used: [i64; 2],
+    row: u32,
+    containers: u32,
+}
+
+/// Nodes that offer about as much CPU and memory.
+#[derive(Debug)]
+struct Class {
+    /// Between what their [totals](Load::total_cpus) are.
+    totals: [RangeInclusive<i64>; 2],
+    /// The most that they offer.
+    offered: [i64; 2],
+    /// By the sum of both percentages: bit `cpu` is set if that cell has nodes.
+    cells: Vec<u128>,
+    /// Which of those are not zero.
+    sums: [u64; 4],
+    /// By sum and CPU: the place of the cell's nodes, plus one.
+    slots: Vec<u16>,
+    nodes: Vec<Vec<Entry>>,
 }
 
 impl Index {
-    /// Something on the node changed that keys may depend on. Joins, losses and updates of nodes need not be told.
+    /// The load of the node changed.
     pub(super) fn touch(&mut self, row: usize) {
-        if self.changes.len() >= 2 * CHANGES_KEPT {
-            self.changes.drain(..CHANGES_KEPT);
-            self.forgotten += CHANGES_KEPT;
-        }
-        self.changes.push(row as u32);
+        self.touched.push(row as u32);
     }
 
-    /// The best for this shape. `key` is a node's by its row, the lowest is best, or [`OUT`].
-    pub(super) fn best(
-        &mut self,
-        shape: ShapeId,
-        nodes: &Nodes,
-        key: impl Fn(usize) -> u64,
-    ) -> &Kept {
-        self.asked += 1;
-        let place = match self.places.get(&shape) {
-            Some(place) => *place,
-            None => self.make_place(shape, nodes.len()),
-        };
-        let kept = &mut self.kept[place];
-        let since = kept.seen.checked_sub(self.forgotten).map(|it| &self.changes[it..]);
-        match since {
-            Some(rows)
-                if kept.membership == nodes.membership() && rows.len() <= nodes.len() / 8 =>
-            {
-                rows.iter().for_each(|row| kept.set(*row as usize, key(*row as usize)));
-            }
-            _ => {
-                kept.membership = nodes.membership();
-                kept.fill(nodes.len(), key);
-            }
-        }
-        kept.seen = self.forgotten + self.changes.len();
-        kept.asked = self.asked;
-        kept
+    /// What the node offers changed.
+    pub(super) fn offer(&mut self) {
+        self.is_made = false;
     }
 
-    /// Gives the shape the place of the one that was not asked for the longest, if there are enough.
-    fn make_place(&mut self, shape: ShapeId, nodes: usize) -> usize {
-        let most = (KEYS_MAX / nodes.max(1)).clamp(4, 256);
-        let place = if self.kept.len() < most {
-            self.kept.push(Kept::new(shape));
-            self.kept.len() - 1
+    /// Brings it up to date.
+    pub(super) fn refresh(&mut self, loads: &[Load], nodes: &Nodes) {
+        if !self.is_made || self.places.len() != loads.len() {
+            self.make(loads, nodes);
         } else {
-            let oldest = (0..self.kept.len()).min_by_key(|it| self.kept[*it].asked);
-            let oldest = oldest.expect("there are at least four");
-            self.places.remove(&self.kept[oldest].shape);
-            oldest
+            let touched = std::mem::take(&mut self.touched);
+            touched.iter().for_each(|&row| self.set(row, loads, nodes));
+            self.touched = touched;
+            if self.membership != nodes.membership() {
+                for row in 0..loads.len() {
+                    if nodes.ready()[row] == (self.places[row] == Place::Out) {
+                        self.set(row as u32, loads, nodes);
+                    }
+                }
+            }
+        }
+        self.touched.clear();
+        self.membership = nodes.membership();
+    }
+
+    fn make(&mut self, loads: &[Load], nodes: &Nodes) {
+        *self = Self { is_made: true, ..Self::default() };
+        self.places.resize(loads.len(), Place::Out);
+        let mut distinct: Vec<[i64; 2]> = loads.iter().map(|it| totals(it)).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for bits in [i64::BITS, 6, 3, 1, 0] {
+            let mut alike: Vec<[i64; 2]> =
+                distinct.iter().map(|it| it.map(|it| upper(it, bits))).collect();
+            alike.sort_unstable();
+            alike.dedup();
+            self.bits = bits;
+            if alike.len() <= CLASSES_MAX {
+                self.class_of = alike.into_iter().zip(0..).collect();
+                break;
+            }
+        }
+        self.classes.resize_with(self.class_of.len(), Class::new);
+        for (row, load) in loads.iter().enumerate() {
+            let class = self.class_of[&totals(load).map(|it| upper(it, self.bits))];
+            self.classes[usize::from(class)].widen(totals(load), offered(row, nodes));
+        }
+        (0..loads.len() as u32).for_each(|row| self.set(row, loads, nodes));
+    }
+
+    /// Puts a node where it belongs now.
+    fn set(&mut self, row: u32, loads: &[Load], nodes: &Nodes) {
+        let load = &loads[row as usize];
+        let old = self.places[row as usize];
+        let entry = Entry { used: used(load), row, containers: load.containers as u32 };
+        let held = SCALARS.map(|it| nodes.held(it)[row as usize]);
+        // What bounds rely on.
+        let is_regular = load.health == 100
+            && (0..2).all(|it| {
+                offered(row as usize, nodes)[it] < OFFERED_MAX && entry.used[it] as u64 <= held[it]
+            });
+        let new = match nodes.ready()[row as usize] {
+            false => Place::Out,
+            true if !is_regular => Place::Odd(0),
+            true => {
+                let [cpu, memory] = std::array::from_fn(|it| {
+                    let total = totals(load)[it];
+                    if total > 0 {
+                        (entry.used[it] * 100 / total).min(PERCENT_MAX) as u8
+                    } else {
+                        0
+                    }
+                });
+                let class = match old {
+                    // What it offers is what it was.
+                    Place::In { class, .. } => class,
+                    _ => self.class_of[&totals(load).map(|it| upper(it, self.bits))],
+                };
+                Place::In { class, cell: Cell { cpu, memory }, at: 0 }
+            }
         };
-        self.kept[place] = Kept::new(shape);
-        self.places.insert(shape, place);
-        place
+        match (old, new) {
+            (Place::In { class, cell, at }, Place::In { cell: to, .. }) if cell == to => {
+                self.classes[usize::from(class)].at(cell)[at as usize] = entry;
+                return;
+            }
+            (Place::In { class, cell, at }, _) => {
+                if let Some(moved) = self.classes[usize::from(class)].remove(cell, at)
+                    && let Place::In { at: place, .. } = &mut self.places[moved as usize]
+                {
+                    *place = at;
+                }
+            }
+            (Place::Odd(at), _) => {
+                self.odd.swap_remove(at as usize);
+                if let Some(&moved) = self.odd.get(at as usize) {
+                    self.places[moved as usize] = Place::Odd(at);
+                }
+            }
+            (Place::Out, _) => {}
+        }
+        self.places[row as usize] = match new {
+            Place::In { class, cell, .. } => {
+                let at = self.classes[usize::from(class)].insert(cell, entry);
+                Place::In { class, cell, at }
+            }
+            Place::Odd(_) => {
+                self.odd.push(row);
+                Place::Odd(self.odd.len() as u32 - 1)
+            }
+            Place::Out => Place::Out,
+        };
+    }
+
+    /// Leaves in `best` all nodes that fit, are equally good and better than all others.
+    pub(super) fn search(
+        &self,
+        strategy: Strategy,
+        request: &Request,
+        loads: &[Load],
+        fits: impl Fn(NodeId) -> bool,
+        best: &mut Best,
+    ) {
+        best.begin(strategy);
+        for &row in &self.odd {
+            best.weigh(request, loads, row, &fits);
+        }
+        for class in &self.classes {
+            class.search(request, loads, &fits, best);
+        }
     }
 }
 
-/// The keys of all nodes for one shape.
-#[derive(Debug)]
-pub(super) struct Kept {
-    shape: ShapeId,
-    /// Changes up to then are in the keys.
-    seen: usize,
-    /// [`Nodes::membership`] then.
-    membership: u64,
-    /// When it was last asked for.
-    asked: u64,
-    keys: Vec<u64>,
-    /// Best of each block of keys, then of blocks of those, up to a single one.
-    levels: Vec<Vec<Best>>,
-}
-
-/// The lowest key, and how many have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Best {
-    key: u64,
-    count: u32,
+/// The best nodes so far.
+#[derive(Debug, Default)]
+pub(super) struct Best {
+    strategy: Strategy,
+    /// As of [`Strategy::key`].
+    key: Option<(i64, i64)>,
+    pub(super) rows: Vec<u32>,
 }
 
 impl Best {
-    fn of(block: impl Iterator<Item = Self>) -> Self {
-        block.fold(Self { key: OUT, count: 0 }, |best, it| match it.key.cmp(&best.key) {
-            std::cmp::Ordering::Less => it,
-            std::cmp::Ordering::Equal => Self { count: best.count + it.count, ..best },
-            std::cmp::Ordering::Greater => best,
-        })
+    fn begin(&mut self, strategy: Strategy) {
+        self.strategy = strategy;
+        self.key = None;
+        self.rows.clear();
     }
 
-    fn of_keys(block: &[u64]) -> Self {
-        let key = block.iter().copied().min().unwrap_or(OUT);
-        Self { key, count: block.iter().map(|it| u32::from(*it == key)).sum() }
+    /// Whether a node may be among the best if its percentages together can be this.
+    fn may_have(&self, percent: i64) -> bool {
+        self.key.is_none_or(|it| self.first(percent) <= it.0)
+    }
+
+    /// The first part of the key of a healthy node, by its percentages together.
+    fn first(&self, percent: i64) -> i64 {
+        self.sign() * percent - HEALTH
+    }
+
+    fn sign(&self) -> i64 {
+        if self.strategy == Strategy::Binpack { -1 } else { 1 }
+    }
+
+    #[inline]
+    fn offer(&mut self, key: (i64, i64), row: u32, fits: impl Fn(NodeId) -> bool) {
+        if self.key.is_none_or(|it| key <= it) && fits(NodeId(row)) {
+            if self.key != Some(key) {
+                self.key = Some(key);
+                self.rows.clear();
+            }
+            self.rows.push(row);
+        }
+    }
+
+    /// The nodes of a cell of a class that are all alike: each percentage is one of two.
+    #[inline]
+    fn look(
+        &mut self,
+        sides: [Side; 2],
+        percent: [i64; 2],
+        nodes: &[Entry],
+        fits: impl Fn(NodeId) -> bool,
+    ) {
+        let part = |it: usize| (sides[it].bounds(percent[it]).0, sides[it].step(percent[it]));
+        let [cpu, memory] = [part(0), part(1)];
+        let of = |(least, step): (i64, i64), used: i64| least + i64::from(used * 100 >= step);
+        for entry in nodes {
+            let (cpu, memory) = (of(cpu, entry.used[0]), of(memory, entry.used[1]));
+            if cpu <= 100 && memory <= 100 {
+                let key = (self.first(cpu + memory), self.sign() * i64::from(entry.containers));
+                self.offer(key, entry.row, &fits);
+            }
+        }
+    }
+
+    /// A node that has to be weighed.
+    fn weigh(
+        &mut self,
+        request: &Request,
+        loads: &[Load],
+        row: u32,
+        fits: impl Fn(NodeId) -> bool,
+    ) {
+        if let Ok(weight) = self.strategy.weigh(request, &loads[row as usize]) {
+            self.offer(self.strategy.key(weight), row, fits);
+        }
     }
 }
 
-impl Kept {
-    fn new(shape: ShapeId) -> Self {
-        // No membership is that high: the keys are to be filled in.
-        let (keys, levels) = (Vec::new(), Vec::new());
-        Self { shape, seen: 0, membership: u64::MAX, asked: 0, keys, levels }
+/// One of CPU and memory, for a request in a class.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    asked: i64,
+    /// The total of all nodes of the class; 0 if they are not alike.
+    total: i64,
+    /// What the request adds to a whole percentage, at least.
+    least: i64,
+    /// And at most.
+    most: i64,
+    /// Higher percentages leave no room.
+    limit: i64,
+}
+
+impl Side {
+    /// `None` if no node of the class has room.
+    fn of(asked: i64, totals: &RangeInclusive<i64>, offered: i64) -> Option<Self> {
+        let (&low, &high) = (totals.start(), totals.end());
+        let total = if low == high { low } else { 0 };
+        if asked <= 0 {
+            return Some(Self { asked, total, least: 0, most: 0, limit: PERCENT_MAX });
+        }
+        if asked > high || asked > offered {
+            return None;
+        }
+        let least = asked * 100 / high;
+        let (most, full) = match low {
+            ..=0 => (100, 100),
+            _ => (asked * 100 / low + 1, (offered - asked) * 100 / low),
+        };
+        Some(Self { asked, total, least, most, limit: full.min(100 - least) })
     }
 
-    fn fill(&mut self, nodes: usize, key: impl Fn(usize) -> u64) {
-        self.keys.clear();
-        self.keys.extend((0..nodes).map(key));
-        self.levels.clear();
-        let mut level: Vec<Best> = self.keys.chunks(BLOCK).map(Best::of_keys).collect();
-        while level.len() > 1 {
-            let above = level.chunks(BLOCK).map(|it| Best::of(it.iter().copied())).collect();
-            self.levels.push(std::mem::replace(&mut level, above));
+    /// The percentages that a node may have, of those in a cell.
+    fn bounds(&self, percent: i64) -> (i64, i64) {
+        match self.asked {
+            0 => (100, 100),
+            _ => (percent + self.least, percent + self.most),
         }
-        self.levels.push(level);
     }
 
-    fn set(&mut self, row: usize, key: u64) {
-        if self.keys[row] == key {
-            return;
+    /// From how much used, in hundreds, a node of the cell has one percent more than the least.
+    fn step(&self, percent: i64) -> i64 {
+        match self.asked {
+            0 => i64::MAX,
+            asked => (percent + self.least + 1) * self.total - asked * 100,
         }
-        self.keys[row] = key;
-        let block = |at: usize, len: usize| at * BLOCK..len.min((at + 1) * BLOCK);
-        let mut at = row / BLOCK;
-        let mut best = Best::of_keys(&self.keys[block(at, self.keys.len())]);
-        for level in 0..self.levels.len() {
-            if self.levels[level][at] == best {
+    }
+}
+
+impl Class {
+    fn new() -> Self {
+        let sums = 2 * PERCENTAGES;
+        #[expect(clippy::reversed_empty_ranges, reason = "nothing is in it yet")]
+        let empty = i64::MAX..=i64::MIN;
+        Self {
+            totals: [empty.clone(), empty],
+            offered: [0; 2],
+            cells: vec![0; sums],
+            sums: [0; 4],
+            slots: vec![0; sums * PERCENTAGES],
+            nodes: Vec::new(),
+        }
+    }
+
+    /// One more node may come.
+    fn widen(&mut self, totals: [i64; 2], offered: [i64; 2]) {
+        for it in 0..2 {
+            let range = &self.totals[it];
+            self.totals[it] = totals[it].min(*range.start())..=totals[it].max(*range.end());
+            self.offered[it] = self.offered[it].max(offered[it]);
+        }
+    }
+
+    fn slot(&mut self, cell: Cell) -> &mut u16 {
+        &mut self.slots[cell.sum() * PERCENTAGES + usize::from(cell.cpu)]
+    }
+
+    /// The nodes of a cell, which has or had some.
+    fn at(&mut self, cell: Cell) -> &mut Vec<Entry> {
+        let slot = usize::from(*self.slot(cell)) - 1;
+        &mut self.nodes[slot]
+    }
+
+    /// Says where in its cell the node is.
+    fn insert(&mut self, cell: Cell, entry: Entry) -> u32 {
+        if *self.slot(cell) == 0 {
+            self.nodes.push(Vec::new());
+            *self.slot(cell) = self.nodes.len() as u16;
+        }
+        self.cells[cell.sum()] |= 1 << cell.cpu;
+        self.sums[cell.sum() / 64] |= 1 << (cell.sum() % 64);
+        let nodes = self.at(cell);
+        nodes.push(entry);
+        nodes.len() as u32 - 1
+    }
+
+    /// Says which node has the place now.
+    fn remove(&mut self, cell: Cell, at: u32) -> Option<u32> {
+        let nodes = self.at(cell);
+        nodes.swap_remove(at as usize);
+        if nodes.is_empty() {
+            let sum = cell.sum();
+            self.cells[sum] &= !(1 << cell.cpu);
+            if self.cells[sum] == 0 {
+                self.sums[sum / 64] &= !(1 << (sum % 64));
+            }
+            return None;
+        }
+        nodes.get(at as usize).map(|it| it.row)
+    }
+
+    /// Offers all nodes that may be among the best.
+    fn search(
+        &self,
+        request: &Request,
+        loads: &[Load],
+        fits: &impl Fn(NodeId) -> bool,
+        best: &mut Best,
+    ) {
+        let (totals, offered) = (&self.totals, self.offered);
+        let Some(cpu) = Side::of(request.cpus, &totals[0], offered[0]) else { return };
+        let Some(memory) = Side::of(request.memory_bytes, &totals[1], offered[1]) else { return };
+        let is_low_best = best.sign() > 0;
+        let bound = |(least, most): (i64, i64)| if is_low_best { least } else { most };
+        // What is not requested weighs the same on all nodes: then the sum of a cell says nothing.
+        let is_ordered = cpu.asked > 0 && memory.asked > 0;
+        let added = bound((cpu.least + memory.least, cpu.most + memory.most));
+        let mut sums = self.sums;
+        while let Some(sum) = take(&mut sums, is_low_best) {
+            if is_ordered && !best.may_have(sum + added) {
                 return;
             }
-            self.levels[level][at] = best;
-            at /= BLOCK;
-            let below = &self.levels[level];
-            best = Best::of(below[block(at, below.len())].iter().copied());
-        }
-    }
-
-    fn top(&self) -> Option<Best> {
-        self.levels.last()?.first().copied().filter(|it| it.key != OUT)
-    }
-
-    /// How many nodes are equally good, and better than all others.
-    pub(super) fn count(&self) -> usize {
-        self.top().map_or(0, |it| it.count as usize)
-    }
-
-    /// The row of one of those, in row order.
-    pub(super) fn row(&self, mut which: usize) -> Option<usize> {
-        let key = self.top()?.key;
-        let mut at = 0;
-        for level in self.levels.iter().rev().skip(1) {
-            at *= BLOCK;
-            loop {
-                let best = level.get(at)?;
-                let here = if best.key == key { best.count as usize } else { 0 };
-                if which < here {
-                    break;
+            let mut left = self.cells[sum as usize] & within(sum - memory.limit, cpu.limit);
+            while left != 0 {
+                let at = i64::from(left.trailing_zeros());
+                left &= left - 1;
+                let percent = [at, sum - at];
+                if best.may_have(bound(cpu.bounds(at)) + bound(memory.bounds(sum - at))) {
+                    let slot = usize::from(self.slots[sum as usize * PERCENTAGES + at as usize]);
+                    let nodes = &self.nodes[slot - 1];
+                    match cpu.total > 0 && memory.total > 0 {
+                        true => best.look([cpu, memory], percent, nodes, fits),
+                        false => {
+                            nodes.iter().for_each(|it| best.weigh(request, loads, it.row, fits))
+                        }
+                    }
                 }
-                which -= here;
-                at += 1;
             }
         }
-        (at * BLOCK..self.keys.len()).filter(|it| self.keys[*it] == key).nth(which)
     }
+}
+
+impl Cell {
+    fn sum(self) -> usize {
+        usize::from(self.cpu) + usize::from(self.memory)
+    }
+}
+
+const SCALARS: [Resource; 2] = [Resource::Cpu, Resource::Memory];
+
+fn totals(load: &Load) -> [i64; 2] {
+    [load.total_cpus, load.total_memory_bytes]
+}
+
+fn used(load: &Load) -> [i64; 2] {
+    [load.used_cpus, load.used_memory_bytes]
+}
+
+fn offered(row: usize, nodes: &Nodes) -> [i64; 2] {
+    SCALARS.map(|it| nodes.allocatable(it)[row].min(OFFERED_MAX as u64) as i64)
+}
+
+/// So many of the upper bits of a number, the others zero.
+fn upper(it: i64, bits: u32) -> i64 {
+    let cut = (i64::BITS - it.leading_zeros()).saturating_sub(bits);
+    it.checked_shr(cut).unwrap_or(0) << cut.min(i64::BITS - 1)
+}
+
+/// The bits from `first` to `last`.
+fn within(first: i64, last: i64) -> u128 {
+    let from = u128::MAX.checked_shl(first.max(0) as u32).unwrap_or(0);
+    from & (u128::MAX >> (PERCENT_MAX - last))
+}
+
+/// Takes out the lowest or the highest bit.
+fn take(bits: &mut [u64; 4], is_lowest: bool) -> Option<i64> {
+    let word = match is_lowest {
+        true => (0..4).find(|it| bits[*it] != 0)?,
+        false => (0..4).rfind(|it| bits[*it] != 0)?,
+    };
+    let bit = match is_lowest {
+        true => bits[word].trailing_zeros(),
+        false => 63 - bits[word].leading_zeros(),
+    };
+    bits[word] &= !(1 << bit);
+    Some(word as i64 * 64 + i64::from(bit))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn equally_good_rows_come_in_order(
-            mut keys in prop::collection::vec(0..4u64, 0..600),
-            changes in prop::collection::vec((any::<prop::sample::Index>(), 0..5u64), 0..60),
-        ) {
-            let check = |kept: &Kept, keys: &[u64]| {
-                let best = keys.iter().copied().min().filter(|it| *it != OUT);
-                let want: Vec<usize> =
-                    (0..keys.len()).filter(|it| Some(keys[*it]) == best).collect();
-                let got: Vec<usize> = (0..kept.count()).filter_map(|it| kept.row(it)).collect();
-                prop_assert_eq!(got, want);
-                prop_assert_eq!(kept.row(kept.count()), None);
-                Ok(())
-            };
-            let mut kept = Kept::new(ShapeId(0));
-            kept.fill(keys.len(), |it| keys[it]);
-            check(&kept, &keys)?;
-            for (row, key) in changes {
-                if keys.is_empty() {
-                    break;
-                }
-                let row = row.index(keys.len());
-                keys[row] = if key == 4 { OUT } else { key };
-                kept.set(row, keys[row]);
-                check(&kept, &keys)?;
-            }
+    #[test]
+    fn bits_are_taken_from_either_end() {
+        let bits = [1 << 3, 0, 1 << 63 | 1, 0];
+        for (is_lowest, want) in [(true, [3, 128, 191]), (false, [191, 128, 3])] {
+            let mut left = bits;
+            let got: Vec<i64> = std::iter::from_fn(|| take(&mut left, is_lowest)).collect();
+            assert_eq!(got, want);
         }
     }
 
     #[test]
-    fn the_shape_not_asked_for_the_longest_makes_room() {
-        let (mut index, nodes) = (Index::default(), Nodes::default());
-        let most = 256;
-        for shape in (0..most).chain([0, most]) {
-            index.best(ShapeId(shape), &nodes, |_| OUT);
+    fn upper_bits_stay() {
+        for (it, bits, want) in [
+            (0b1011_0110, 3, 0b1010_0000),
+            (0b1011_0110, 64, 0b1011_0110),
+            (5, 0, 0),
+            (0, 3, 0),
+            (i64::MAX, 1, 1 << 62),
+            (i64::MAX, 0, 0),
+        ] {
+            assert_eq!(upper(it, bits), want, "{it} {bits}");
         }
-        assert_eq!(index.kept.len(), most as usize);
-        assert!(index.places.contains(&ShapeId(0)) && index.places.contains(&ShapeId(most)));
-        assert!(!index.places.contains(&ShapeId(1)));
+    }
+
+    #[test]
+    fn bits_of_a_range() {
+        assert_eq!(within(-5, 2), 0b111);
+        assert_eq!(within(2, 4), 0b11100);
+        assert_eq!(within(5, 4), 0);
+        assert_eq!(within(0, PERCENT_MAX), u128::MAX);
+        assert_eq!(within(200, PERCENT_MAX), 0);
     }
 }

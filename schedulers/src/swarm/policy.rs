@@ -29,7 +29,7 @@ use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
 use crate::swarm::engine::{overcommit_percent, with_overcommit};
 use crate::swarm::explain::Recorder;
-use crate::swarm::index::{Index, OUT};
+use crate::swarm::index::{Best, Index};
 use crate::swarm::model::{Load, Request};
 use crate::swarm::strategy::Strategy;
 use cluster::chance::{Chance, Purpose};
@@ -159,6 +159,8 @@ pub struct Swarm {
     mirror: Option<Mirror>,
     /// Rows that are left, kept for its memory.
     rows: Vec<usize>,
+    /// Rows as bits, likewise.
+    words: Vec<u64>,
 }
 
 impl Swarm {
@@ -170,14 +172,14 @@ impl Swarm {
         seed: u64,
     ) -> Self {
         let chance = Chance::new(seed, Purpose::Scheduler, 0);
-        let (mirror, rows) = (None, Vec::new());
-        Self { card, strategy, overcommit_percent, seeks_images, chance, mirror, rows }
+        let (mirror, rows, words) = (None, Vec::new(), Vec::new());
+        Self { card, strategy, overcommit_percent, seeks_images, chance, mirror, rows, words }
     }
 }
 
 impl Scheduler for Swarm {
     fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Self { strategy, chance, mirror, rows, seeks_images, .. } = self;
+        let Self { strategy, chance, mirror, rows, words, seeks_images, .. } = self;
         let percent = self.overcommit_percent;
         let mirror = mirror.get_or_insert_with(|| Mirror::of(desk.state(), percent));
         while let Some(task) = desk.head() {
@@ -186,6 +188,9 @@ impl Scheduler for Swarm {
             let company = Company::of(desk.state(), ask.task);
             let soft = Soft::of(ask, *seeks_images, desk.state());
             let known = match (&company, &soft) {
+                (None, None) if *strategy == Strategy::Random => {
+                    any(nodes.fitting(ask.shape), nodes.len(), words, chance)
+                }
                 (None, None) => mirror.best(*strategy, ask, &request, nodes, chance),
                 _ => None,
             };
@@ -251,6 +256,31 @@ impl Scheduler for Swarm {
         self.mirror = None;
         Ok(())
     }
+}
+
+/// One of the nodes that fit.
+fn any(
+    fitting: cluster::nodes::Fitting<'_>,
+    nodes: usize,
+    words: &mut Vec<u64>,
+    chance: &mut Chance,
+) -> Option<usize> {
+    words.clear();
+    words.extend((0..nodes.div_ceil(64)).map(|it| fitting.word(it)));
+    let count: u64 = words.iter().map(|it| u64::from(it.count_ones())).sum();
+    let mut which = match count {
+        0 => return None,
+        1 => 0,
+        several => chance.below(several) as u32,
+    };
+    for (at, &word) in words.iter().enumerate() {
+        if which < word.count_ones() {
+            let rest = (0..which).fold(word, |left, _| left & (left - 1));
+            return Some(at * 64 + rest.trailing_zeros() as usize);
+        }
+        which -= word.count_ones();
+    }
+    None
 }
 
 /// Cuts `rows` down to the best of those that are all that the task wishes, or, if none of them has room, of all.
@@ -342,6 +372,8 @@ struct Mirror {
     seats: IdMap<TaskId, usize>,
     requests: IdMap<DefinitionId, Arc<Request>>,
     index: Index,
+    /// Kept for its memory.
+    best: Best,
     fitting: Fitting,
 }
 
@@ -395,6 +427,7 @@ impl Mirror {
         let cores = with_overcommit(cpu / 1000, self.overcommit_percent);
         self.loads[row].total_cpus = cores * 1000 + cpu % 1000;
         self.loads[row].total_memory_bytes = with_overcommit(memory, self.overcommit_percent);
+        self.index.offer();
     }
 
     fn seat(&mut self, task: TaskId, node: NodeId, request: &Request) {
@@ -415,23 +448,25 @@ impl Mirror {
         nodes: &Nodes,
         chance: &mut Chance,
     ) -> Option<usize> {
-        let Self { loads, index, .. } = self;
-        let best = index.best(ask.task.shape, nodes, |row| {
-            if !nodes.fits(ask.shape, NodeId(row as u32)) {
-                return OUT;
-            }
-            match strategy {
-                Strategy::Random => 0,
-                _ => {
-                    strategy.weigh(request, &loads[row]).map_or(OUT, |it| packed(strategy.key(it)))
-                }
-            }
-        });
-        match best.count() {
-            0 => None,
-            1 => best.row(0),
-            several => best.row(chance.below(several as u64) as usize),
+        let Self { loads, index, best, .. } = self;
+        index.refresh(loads, nodes);
+        index.search(strategy, request, loads, |it| nodes.fits(ask.shape, it), best);
+        #[cfg(test)]
+        {
+            let fit = (0..loads.len()).filter(|it| nodes.fits(ask.shape, NodeId(*it as u32)));
+            let mut want: Vec<usize> = fit.collect();
+            strategy.keep_best(request, loads, &mut want, &mut ());
+            let mut got: Vec<usize> = best.rows.iter().map(|it| *it as usize).collect();
+            got.sort_unstable();
+            assert_eq!(got, want, "{}", ask.id);
         }
+        let which = match best.rows.len() {
+            0 => return None,
+            1 => 0,
+            several => chance.below(several as u64) as usize,
+        };
+        // In row order.
+        Some(*best.rows.select_nth_unstable(which).1 as usize)
     }
 
     fn request(&mut self, definition: DefinitionId, state: &State) -> Arc<Request> {
@@ -441,11 +476,6 @@ impl Mirror {
         });
         Arc::clone(request)
     }
-}
-
-/// A key as one number, in the same order. Sums of weights are small, and nodes have fewer than 2^31 containers.
-fn packed((sum, containers): (i64, i64)) -> u64 {
-    ((sum + (1 << 30)) as u64) << 32 | (containers + (1 << 31)) as u64
 }
 
 /// Thousandths of a core and bytes, cut to 2^50, so that percentages of sums stay within bounds.
