@@ -1,5 +1,7 @@
 //! Randomness as an argument: portable streams, one per purpose and entity.
 
+mod many;
+
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -67,7 +69,7 @@ impl Chance {
     /// Puts `items` in a uniformly random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         let mut drawn = [0; 8 * 128];
-        let mut last = items.len().saturating_sub(1);
+        let mut last = many::shuffle(&mut self.0, items);
         while last > 0 {
             // Drawn together, which is quicker; each place needs one number at least, so that none is drawn in vain.
             let drawn = &mut drawn[..8 * last.min(128)];
