@@ -93,6 +93,7 @@ const QUARTERS: [[usize; 4]; 8] = [
 ];
 
 /// See [`many`].
+#[expect(clippy::needless_range_loop, reason = "one lane of several words")]
 #[inline(always)]
 fn lane_by_lane(key: &Key, block: u64, bound: u32, scaled: &mut Scaled) -> bool {
     let mut begin = [[0; BLOCKS]; 16];
@@ -124,6 +125,7 @@ fn lane_by_lane(key: &Key, block: u64, bound: u32, scaled: &mut Scaled) -> bool 
     !is_unsure
 }
 
+#[expect(clippy::needless_range_loop, reason = "one lane of several words")]
 #[inline(always)]
 fn mix(words: &mut [Lanes; 16], [a, b, c, d]: [usize; 4]) {
     for (b_turn, d_turn) in [(12, 16), (7, 8)] {

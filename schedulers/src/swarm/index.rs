@@ -132,7 +132,7 @@ impl Index {
     fn make(&mut self, loads: &[Load], nodes: &Nodes) {
         *self = Self { is_made: true, ..Self::default() };
         self.places.resize(loads.len(), Place::Out);
-        let mut distinct: Vec<[i64; 2]> = loads.iter().map(|it| totals(it)).collect();
+        let mut distinct: Vec<[i64; 2]> = loads.iter().map(totals).collect();
         distinct.sort_unstable();
         distinct.dedup();
         for bits in [i64::BITS, 6, 3, 1, 0] {
