@@ -59,18 +59,27 @@ pub fn dry_run<'a>(
     rows: &[usize],
     offset: usize,
 ) -> Vec<Candidate<'a>> {
-    dry_run_among(profile, cluster, pod, rows, offset, |_, _| true)
+    let ways = Ways { may_hold: |_| true, holds: |_: usize, _: &[PodId]| true };
+    dry_run_among(profile, cluster, pod, rows, offset, ways)
 }
 
-/// The same, where a filter of the caller's own comes after all others: `holds` says whether a row could take
-/// the pod if these pods had left it.
+/// A filter of the caller's own, which comes after all others.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways<M, H> {
+    /// Not if a row could not take the pod even if all of lower priority had left it.
+    pub may_hold: M,
+    /// Whether a row could take the pod if these pods had left it.
+    pub holds: H,
+}
+
+/// The same with a filter of the caller's own.
 pub fn dry_run_among<'a>(
     profile: &'a Profile,
     cluster: &'a Cluster,
     pod: &'a Pod,
     rows: &[usize],
     offset: usize,
-    holds: impl Fn(usize, &[PodId]) -> bool,
+    ways: Ways<impl Fn(usize) -> bool, impl Fn(usize, &[PodId]) -> bool>,
 ) -> Vec<Candidate<'a>> {
     let Ok(prepared) = Prepared::new(profile, cluster, pod) else { return Vec::new() };
     let count = rows.len() as i64;
@@ -78,7 +87,11 @@ pub fn dry_run_among<'a>(
     let (mut clean, mut violating) = (Vec::new(), Vec::new());
     for at in 0..rows.len() {
         let row = rows[(offset + at) % rows.len()];
-        let Some(found) = victims(&prepared, cluster, pod, row, &holds) else { continue };
+        if !(ways.may_hold)(row) {
+            debug_assert_eq!(victims(&prepared, cluster, pod, row, &ways.holds), None, "row {row}");
+            continue;
+        }
+        let Some(found) = victims(&prepared, cluster, pod, row, &ways.holds) else { continue };
         let kind = if found.violations == 0 { &mut clean } else { &mut violating };
         kind.push(found);
         if !clean.is_empty() && clean.len() + violating.len() >= wanted as usize {

@@ -14,11 +14,13 @@
 use super::mirror::Mirror;
 use super::sheets::{Found, Wanted, spread_weight};
 use crate::kubernetes::natural_log::ln;
+use crate::kubernetes::pod::Pod;
 use crate::kubernetes::profile::{Filter, Profile, Release, Score, Strategy, Weighted};
 use crate::kubernetes::sampling::{enough, next_start};
 use crate::kubernetes::scores::MAX;
 use cluster::demand::Resource;
 use cluster::nodes::Nodes;
+use cluster::shape::Shape;
 
 /// The largest amount for which quotients are exact; beyond, sheets decide.
 const AMOUNT_MAX: i64 = 1 << 46;
@@ -28,6 +30,34 @@ const ABSENT: f64 = (1u64 << 60) as f64;
 const OUT: f64 = f64::NEG_INFINITY;
 /// How many nodes are looked at before those that passed are counted.
 const BLOCK: usize = 64;
+
+/// Whether ledger and filters ask of a node that is ready for free amounts of CPU, memory and disk alone, and a
+/// place for one more.
+pub(super) fn asks_amounts_alone(
+    profile: &Profile,
+    nodes: &Nodes,
+    pod: &Pod,
+    shape: &Shape,
+) -> bool {
+    let (spec, asked) = (pod.spec(), &pod.shape.requests);
+    let amounts = [asked.cpu_milli, asked.memory_bytes, asked.ephemeral_bytes];
+    let has = |it| profile.filters.contains(&it);
+    let is_known = |it: &Filter| match it {
+        Filter::NodeUnschedulable | Filter::NodeAffinity | Filter::NodeResourcesFit => true,
+        Filter::NodePorts => spec.host_ports.is_empty(),
+        _ => false,
+    };
+    nodes.is_plain(shape)
+        && profile.filters.iter().all(is_known)
+        && has(Filter::NodeUnschedulable)
+        && has(Filter::NodeResourcesFit)
+        && profile.added_affinity.required.is_none()
+        && spec.node_selector.is_empty()
+        && spec.node_affinity.required.is_none()
+        && asked.extended.is_empty()
+        && std::iter::zip(amounts, shape.amounts).all(|(a, b)| a as u64 == b)
+        && amounts.iter().all(|it| (0..=AMOUNT_MAX).contains(it))
+}
 
 /// What a task asks of the columns. Pairs are CPU and memory.
 #[derive(Debug, Clone, Copy)]
@@ -42,38 +72,24 @@ struct Asks {
 impl Asks {
     /// `None` if columns do not say all about the task.
     fn of(profile: &Profile, nodes: &Nodes, wanted: Wanted<'_>) -> Option<Self> {
-        let (spec, shape) = (wanted.pod.spec(), &wanted.pod.shape);
+        let shape = &wanted.pod.shape;
         let most = match profile.strategy {
             Strategy::LeastAllocated => false,
             Strategy::MostAllocated => true,
             Strategy::RequestedToCapacityRatio(_) => return None,
         };
-        let of = |it: &[Weighted]| {
+        let counts = |it: &[Weighted]| {
             use crate::kubernetes::resources::Resource::{Cpu, Memory};
-            matches!(it, [a, b] if a.resource == Cpu && b.resource == Memory && a.weight == 1 && b.weight == 1)
-        };
-        let has = |it| profile.filters.contains(&it);
-        let is_known = |it: &Filter| match it {
-            Filter::NodeUnschedulable | Filter::NodeAffinity | Filter::NodeResourcesFit => true,
-            Filter::NodePorts => spec.host_ports.is_empty(),
-            _ => false,
+            let resources = it.iter().map(|it| (&it.resource, it.weight));
+            resources.eq([(&Cpu, 1), (&Memory, 1)])
         };
         let (asked, counted) = (&shape.requests, &shape.counted);
         let amounts = [asked.cpu_milli, asked.memory_bytes, asked.ephemeral_bytes];
-        let is_plain = nodes.is_plain(wanted.shape)
-            && of(&profile.strategy_resources)
-            && of(&profile.balanced_resources)
-            && profile.filters.iter().all(is_known)
-            && has(Filter::NodeUnschedulable)
-            && has(Filter::NodeResourcesFit)
-            && profile.added_affinity.required.is_none()
-            && spec.node_selector.is_empty()
-            && spec.node_affinity.required.is_none()
-            && asked.extended.is_empty()
-            && std::iter::zip(amounts, wanted.shape.amounts).all(|(a, b)| a as u64 == b)
-            && amounts.iter().all(|it| (0..=AMOUNT_MAX).contains(it))
-            && (counted.cpu_milli.max(counted.memory_bytes)) <= AMOUNT_MAX;
-        if !is_plain {
+        let is_known = asks_amounts_alone(profile, nodes, wanted.pod, wanted.shape)
+            && counts(&profile.strategy_resources)
+            && counts(&profile.balanced_resources)
+            && counted.cpu_milli.max(counted.memory_bytes) <= AMOUNT_MAX;
+        if !is_known {
             return None;
         }
         let weight = |score| {

@@ -11,13 +11,14 @@
 //! without rules about others; those with rules are tried in every decision.
 
 use super::Kubernetes;
+use super::columns::asks_amounts_alone;
 use super::mirror::News;
 use crate::kubernetes::cluster::Budget;
 use crate::kubernetes::explain::Status;
 use crate::kubernetes::filters::{Prepared, check_with_nominated};
 use crate::kubernetes::labels::{Requirement, Selector};
 use crate::kubernetes::pod::PodId;
-use crate::kubernetes::preemption::{best, dry_run_among};
+use crate::kubernetes::preemption::{Ways, best, dry_run_among};
 use cluster::chance::Chance;
 use cluster::company::{Broken, Company};
 use cluster::demand::Resource;
@@ -117,7 +118,7 @@ impl Waiting {
 
     /// Notes who is to be tried because of these nodes: also those who are in line themselves now, or for whom
     /// nobody could leave yet, since both may change before their turn comes.
-    fn note_changes(&mut self, rows: &[usize], state: &State) {
+    fn note_changes(&mut self, rows: &[usize], state: &State, clearables: &mut Clearables) {
         let nodes = state.nodes();
         let all = self.has_failed && self.membership != nodes.membership();
         self.membership = nodes.membership();
@@ -128,10 +129,12 @@ impl Waiting {
         // What changed before the last decision was over has been looked at.
         let is_news =
             |row: &usize| self.seen.get(*row) != Some(&nodes.version(NodeId(*row as u32)));
-        let clearable = |&row: &usize| Clearable::new(state, NodeId(row as u32));
-        let changed: Vec<Clearable> = rows.iter().filter(|it| is_news(it)).map(clearable).collect();
+        let changed: Vec<NodeId> =
+            rows.iter().filter(|it| is_news(it)).map(|&it| NodeId(it as u32)).collect();
+        changed.iter().for_each(|&it| clearables.look_at(it, state));
         for (&alike, line) in tried {
-            line.is_new = all || changed.iter().any(|it| it.may_fit(state, alike));
+            let may_fit = |&it: &NodeId| clearables.may_fit(it, state, alike);
+            line.is_new = all || changed.iter().any(may_fit);
         }
     }
 
@@ -181,36 +184,59 @@ fn alike(task: &Task) -> Alike {
 }
 
 /// What a node would offer if all tasks below some priority left it.
+#[derive(Debug)]
 struct Clearable {
-    node: NodeId,
+    version: u64,
     free: [u64; 3],
     /// By priority, what is held up to it.
     held: Vec<(i32, [u64; 3])>,
 }
 
 impl Clearable {
-    fn new(state: &State, node: NodeId) -> Self {
-        let mut held: Vec<(i32, [u64; 3])> = Vec::new();
-        for task in state.tasks_on(node).iter().filter_map(|it| state.task(*it)) {
-            held.push((task.priority, state.shape(task.shape).amounts));
+    /// Of a node that was not looked at.
+    const UNKNOWN: Self = Self { version: u64::MAX, free: [0; 3], held: Vec::new() };
+
+    /// Whether tasks of lower priority hold as much as is missing of these amounts.
+    fn may_hold(&self, priority: i32, amounts: [u64; 3]) -> bool {
+        let below = self.held.partition_point(|it| it.0 < priority);
+        let lower = below.checked_sub(1).map_or([0; 3], |it| self.held[it].1);
+        (0..3).all(|it| amounts[it] <= self.free[it] + lower[it])
+    }
+}
+
+/// What all nodes would offer, kept until they change. Follows from the state.
+#[derive(Debug, Default)]
+pub(super) struct Clearables(Vec<Clearable>);
+
+impl Clearables {
+    fn look_at(&mut self, node: NodeId, state: &State) {
+        let nodes = state.nodes();
+        self.0.resize_with(nodes.len(), || Clearable::UNKNOWN);
+        let it = &mut self.0[node.row()];
+        if it.version == nodes.version(node) {
+            return;
         }
-        held.sort_unstable_by_key(|it| it.0);
+        it.version = nodes.version(node);
+        it.free = Resource::SCALARS.map(|it| nodes.free(it)[node.row()]);
+        it.held.clear();
+        for task in state.tasks_on(node).iter().filter_map(|it| state.task(*it)) {
+            let amounts = state.shape(task.shape).amounts;
+            match it.held.binary_search_by_key(&task.priority, |it| it.0) {
+                Ok(at) => (0..3).for_each(|of| it.held[at].1[of] += amounts[of]),
+                Err(at) => it.held.insert(at, (task.priority, amounts)),
+            }
+        }
         let mut sum = [0; 3];
-        for (_, amounts) in &mut held {
+        for (_, amounts) in &mut it.held {
             (0..3).for_each(|it| sum[it] += amounts[it]);
             *amounts = sum;
         }
-        let free = Resource::SCALARS.map(|it| state.nodes().free(it)[node.row()]);
-        Self { node, free, held }
     }
 
     /// Whether such a task may fit then; exact but for what [`holds`] knows beyond amounts.
-    fn may_fit(&self, state: &State, alike: Alike) -> bool {
-        let below = self.held.partition_point(|it| it.0 < alike.0.0);
-        let lower = below.checked_sub(1).map_or([0; 3], |it| self.held[it].1);
+    fn may_fit(&self, node: NodeId, state: &State, alike: Alike) -> bool {
         let asked = state.shape(state.shape_of(alike.1)).amounts;
-        (0..3).all(|it| asked[it] <= self.free[it] + lower[it])
-            && could_clear(state, alike, self.node)
+        self.0[node.row()].may_hold(alike.0.0, asked) && could_clear(state, alike, node)
     }
 }
 
@@ -247,7 +273,7 @@ impl Kubernetes {
         }
         changed.sort_unstable();
         changed.dedup();
-        self.waiting.note_changes(&changed, desk.state());
+        self.waiting.note_changes(&changed, desk.state(), &mut self.clearables);
         let (mut tried, mut placed) = (BTreeSet::new(), false);
         while let Some((line, task)) = self.next_to_try(desk, &tried) {
             if self.make_room(task, desk) {
@@ -347,13 +373,26 @@ impl Kubernetes {
             let mut broken = company.iter().flat_map(|it| it.broken(node));
             broken.any(|it| matches!(it, Broken::Limit { .. } | Broken::NoDomain { .. }))
         };
+        // Nothing else can be wrong with such a node then than that others are there.
+        let is_about_others = asks_amounts_alone(profile, nodes, &pod, ask.shape);
         let may_help = |row: usize| {
-            let (node, there) = (NodeId(row as u32), cluster.node(row));
+            let node = NodeId(row as u32);
+            let is_in_question = || {
+                let there = cluster.node(row);
+                check_with_nominated(&prepared, cluster, row, there, there.used())
+                    .map_or_else(|why| why.status() == Status::Unschedulable, |()| true)
+            };
+            debug_assert!(
+                !is_about_others
+                    || !nodes.ready()[row]
+                    || !nodes.could_fit(ask.shape, node)
+                    || is_in_question(),
+                "row {row}"
+            );
             nodes.ready()[row]
                 && nodes.could_fit(ask.shape, node)
                 && !is_out(node)
-                && check_with_nominated(&prepared, cluster, row, there, there.used())
-                    .map_or_else(|why| why.status() == Status::Unschedulable, |()| true)
+                && (is_about_others || is_in_question())
         };
         let walk = cluster.walk();
         let from = self.next_start.checked_rem(walk.len()).unwrap_or(0);
@@ -369,7 +408,11 @@ impl Kubernetes {
             let gone = gone.iter().map(|it| TaskId(it.0));
             holds(state, ask.shape, NodeId(row as u32), gone)
         };
-        let candidates = dry_run_among(profile, cluster, &pod, &rows, offset, holds);
+        nodes.ids().for_each(|it| self.clearables.look_at(it, state));
+        let clearables = &self.clearables.0;
+        let may_hold = |row: usize| clearables[row].may_hold(priority, ask.shape.amounts);
+        let ways = Ways { may_hold, holds };
+        let candidates = dry_run_among(profile, cluster, &pod, &rows, offset, ways);
         let candidate = match best(&candidates)[..] {
             [] => return None,
             [only] => &candidates[only],
