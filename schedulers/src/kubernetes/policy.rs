@@ -18,7 +18,7 @@ mod translate;
 mod uses;
 
 use self::mirror::Mirror;
-use self::preempt::{Clearables, Waiting};
+use self::preempt::Waiting;
 use self::sheets::{Found, Sheets, Wanted};
 use super::cycle::{Start, decide_among};
 use super::profile::Profile;
@@ -140,7 +140,6 @@ pub struct Kubernetes {
     mirror: Mirror,
     sheets: Sheets,
     waiting: Waiting,
-    clearables: Clearables,
     /// The lowest priority of what was placed after the last decision.
     lowest_placed: Option<i32>,
     /// Tasks that were held back in this decision.
@@ -165,7 +164,6 @@ impl Kubernetes {
             mirror,
             sheets: Sheets::default(),
             waiting,
-            clearables: Clearables::default(),
             lowest_placed: None,
             held_back: Vec::new(),
             has_evicted: false,
@@ -333,7 +331,6 @@ impl Scheduler for Kubernetes {
         (self.waiting, self.lowest_placed) = (waiting, lowest_placed);
         self.mirror = self.mirror.anew();
         self.sheets = Sheets::default();
-        self.clearables = Clearables::default();
         self.profile = self.mirror.uses().with_a_say(&self.whole);
         Ok(())
     }

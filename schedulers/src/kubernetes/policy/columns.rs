@@ -150,13 +150,10 @@ impl Columns {
         }
         let from = start % walk.len();
         let count = enough(walk.len() as i64, profile.percentage_of_nodes_to_score) as usize;
-        let (looked, passed) = self.look(&asks, from, count);
-        let crowd = wanted.crowd.filter(|_| passed > 1);
-        if let (Some(crowd), Some(weight)) = (crowd, spread_weight(profile)) {
-            let crowd = mirror.crowd(crowd);
-            self.spread(profile.release, weight as f64, crowd, from, looked, passed);
-        }
-        let best = best(&self.totals[..looked]);
+        let weight = spread_weight(profile).map(|it| it as f64);
+        let crowd = wanted.crowd.zip(weight);
+        let crowd = crowd.map(|(it, weight)| (mirror.crowd(it), weight));
+        let (looked, passed, best) = self.choose(&asks, from, count, profile.release, crowd);
         let row = |at: u32| walk[(from + at as usize) % walk.len()];
         let fits_somewhere = || {
             // None passed, so all were looked at: whatever the ledger allows was filtered.
@@ -226,7 +223,56 @@ impl Columns {
         self.half[place] = if offered[0] != 0 && offered[1] != 0 { 0.5 } else { 0.0 };
     }
 
-    /// Scores nodes from a place of the walk on until so many have passed. How many were looked at, and passed.
+    /// Looks at nodes from a place of the walk on until so many have passed. How many were looked at, how many
+    /// passed, and the best of those by where they stand among them all.
+    fn choose(
+        &mut self,
+        asks: &Asks,
+        from: usize,
+        enough: usize,
+        release: Release,
+        crowd: Option<(&[(u32, u32)], f64)>,
+    ) -> (usize, usize, Vec<u32>) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "the processor was asked whether it has AVX2")]
+            return unsafe { self.choose_avx2(asks, from, enough, release, crowd) };
+        }
+        self.choose_plain(asks, from, enough, release, crowd)
+    }
+
+    /// The same, compiled for wider registers.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn choose_avx2(
+        &mut self,
+        asks: &Asks,
+        from: usize,
+        enough: usize,
+        release: Release,
+        crowd: Option<(&[(u32, u32)], f64)>,
+    ) -> (usize, usize, Vec<u32>) {
+        self.choose_plain(asks, from, enough, release, crowd)
+    }
+
+    #[inline(always)]
+    fn choose_plain(
+        &mut self,
+        asks: &Asks,
+        from: usize,
+        enough: usize,
+        release: Release,
+        crowd: Option<(&[(u32, u32)], f64)>,
+    ) -> (usize, usize, Vec<u32>) {
+        let (looked, passed) = self.look(asks, from, enough);
+        if let Some((crowd, weight)) = crowd.filter(|_| passed > 1) {
+            self.spread(release, weight, crowd, from, looked, passed);
+        }
+        (looked, passed, best(&self.totals[..looked]))
+    }
+
+    /// Scores nodes until so many have passed.
+    #[inline(always)]
     fn look(&mut self, asks: &Asks, from: usize, enough: usize) -> (usize, usize) {
         let nodes = self.places.len();
         let mut totals = std::mem::take(&mut self.totals);
@@ -247,24 +293,8 @@ impl Columns {
     }
 
     /// The totals of nodes from a place on, without spread. How many of them passed.
-    fn score(&self, asks: &Asks, at: usize, totals: &mut [f64]) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "the processor was asked whether it has AVX2")]
-            return unsafe { self.score_avx2(asks, at, totals) };
-        }
-        self.score_plain(asks, at, totals)
-    }
-
-    /// The same, compiled for wider registers.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn score_avx2(&self, asks: &Asks, at: usize, totals: &mut [f64]) -> usize {
-        self.score_plain(asks, at, totals)
-    }
-
     #[inline(always)]
-    fn score_plain(&self, asks: &Asks, at: usize, totals: &mut [f64]) -> usize {
+    fn score(&self, asks: &Asks, at: usize, totals: &mut [f64]) -> usize {
         if asks.most {
             self.score_as::<true>(asks, at, totals);
         } else {
@@ -331,6 +361,7 @@ impl Columns {
     }
 
     /// Adds what the spread of a crowd says of those that passed, as the sheets' does.
+    #[inline(always)]
     fn spread(
         &mut self,
         release: Release,
@@ -458,6 +489,7 @@ fn whole(it: f64) -> f64 {
 }
 
 /// Where the highest total stands, of those that passed.
+#[inline(always)]
 fn best(totals: &[f64]) -> Vec<u32> {
     let mut lanes = [OUT; 8];
     let (eights, rest) = totals.as_chunks::<8>();

@@ -53,6 +53,42 @@ impl News {
     }
 }
 
+/// What the pods of a node ask for, by priority: CPU, memory and disk, and how many they are.
+#[derive(Debug, Clone, Default)]
+struct Held(Vec<(i32, [i64; 3], u32)>);
+
+impl Held {
+    fn of(pod: &Pod) -> [i64; 3] {
+        let it = &pod.shape.requests;
+        [it.cpu_milli, it.memory_bytes, it.ephemeral_bytes]
+    }
+
+    fn add(&mut self, pod: &Pod) {
+        let at = self.0.iter().position(|it| it.0 == pod.priority).unwrap_or_else(|| {
+            self.0.push((pod.priority, [0; 3], 0));
+            self.0.len() - 1
+        });
+        let (_, amounts, count) = &mut self.0[at];
+        std::iter::zip(amounts, Self::of(pod)).for_each(|(sum, it)| *sum += it);
+        *count += 1;
+    }
+
+    fn remove(&mut self, pod: &Pod) {
+        let at = self.0.iter().position(|it| it.0 == pod.priority).expect("counted when it came");
+        let (_, amounts, count) = &mut self.0[at];
+        std::iter::zip(amounts, Self::of(pod)).for_each(|(sum, it)| *sum -= it);
+        *count -= 1;
+        if *count == 0 {
+            self.0.swap_remove(at);
+        }
+    }
+
+    fn below(&self, priority: i32) -> Option<[i64; 3]> {
+        let lower = self.0.iter().filter(|it| it.0 < priority).map(|it| it.1);
+        lower.reduce(|sum, it| [0, 1, 2].map(|at| sum[at] + it[at]))
+    }
+}
+
 /// Pods that a service's tasks are spread with: same group, same namespace. By row, ascending.
 type Crowd = Vec<(u32, u32)>;
 
@@ -64,6 +100,7 @@ pub(super) struct Mirror {
     pods_max: i64,
     /// The version at which each node was looked at last.
     versions: Vec<u64>,
+    held: Vec<Held>,
     /// When it last caught up.
     mark: Option<Mark>,
     pub(super) news: News,
@@ -92,6 +129,7 @@ impl Mirror {
             cluster: Cluster::default(),
             pods_max,
             versions: Vec::new(),
+            held: Vec::new(),
             mark: None,
             news: News::default(),
             zones: Vec::new(),
@@ -139,6 +177,7 @@ impl Mirror {
             self.cluster.add_nodes(new.map(|it| translate::node(nodes, it, self.pods_max)));
         }
         self.versions.resize(nodes.len(), 0);
+        self.held.resize_with(nodes.len(), Held::default);
         for row in known..nodes.len() {
             let zone = self.cluster.node(row).labels.get(ZONE);
             self.zones.push(zone.map_or(0, |it| number(&mut self.zone_names, it)));
@@ -153,7 +192,6 @@ impl Mirror {
     fn look_if_new(&mut self, node: NodeId, state: &State) {
         let version = state.nodes().version(node);
         if self.versions[node.row()] != version {
-            self.versions[node.row()] = version;
             self.changed.push(node.row());
             self.look_at(node, state);
         }
@@ -162,6 +200,26 @@ impl Mirror {
     fn look_at(&mut self, node: NodeId, state: &State) {
         let (nodes, row) = (state.nodes(), node.row());
         self.news.note(row, nodes.len());
+        let version = nodes.version(node);
+        let changes = version - std::mem::replace(&mut self.versions[row], version);
+        let (tasks, pods) = (state.tasks_on(node), self.cluster.node(row).pods());
+        let has_devices = !nodes.devices(node).is_empty();
+        if tasks.len() as u64 + changes == pods.len() as u64 && !has_devices {
+            // As many have left as there were changes, so nothing else happened; only devices that are gone
+            // may go with them. The two lists mostly have the same order.
+            let is_gone = |(at, it): (usize, &Pod)| {
+                let id = TaskId(it.id.0);
+                let is_there = tasks.get(at) == Some(&id) || tasks.contains(&id);
+                (!is_there).then_some(it.id)
+            };
+            if let (1, Some(id)) = (changes, pods.iter().enumerate().find_map(is_gone)) {
+                self.remove(row, id);
+            } else {
+                let gone: Vec<PodId> = pods.iter().enumerate().filter_map(is_gone).collect();
+                gone.into_iter().for_each(|it| self.remove(row, it));
+            }
+            return;
+        }
         let unschedulable = nodes.status(node) != NodeStatus::Ready;
         let offers = translate::allocatable(nodes, node);
         let there = self.cluster.node(row);
@@ -180,7 +238,6 @@ impl Mirror {
         for id in gone {
             self.remove(row, id);
         }
-        let tasks = state.tasks_on(node);
         if self.cluster.node(row).pods().len() == tasks.len() {
             return;
         }
@@ -197,6 +254,7 @@ impl Mirror {
 
     fn add(&mut self, row: usize, pod: Pod) {
         *self.priorities.entry(pod.priority).or_default() += 1;
+        self.held[row].add(&pod);
         if let Some(crowd) = self.crowd_of(&pod) {
             let row = row as u32;
             match crowd.binary_search_by_key(&row, |it| it.0) {
@@ -209,6 +267,7 @@ impl Mirror {
 
     fn remove(&mut self, row: usize, id: PodId) {
         let Some(pod) = self.cluster.remove_pod(row, id) else { return };
+        self.held[row].remove(&pod);
         if let Some(crowd) = self.crowd_of(&pod) {
             let at = crowd.binary_search_by_key(&(row as u32), |it| it.0);
             let at = at.expect("counted when it came");
@@ -228,6 +287,11 @@ impl Mirror {
     /// The lowest priority of the pods that are placed.
     pub(super) fn lowest_priority(&self) -> Option<i32> {
         self.priorities.keys().next().copied()
+    }
+
+    /// What pods of lower priority on a node ask for of CPU, memory and disk; `None` if there are none.
+    pub(super) fn held_below(&self, row: usize, priority: i32) -> Option<[i64; 3]> {
+        self.held[row].below(priority)
     }
 
     fn crowd_of(&mut self, pod: &Pod) -> Option<&mut Crowd> {
@@ -312,7 +376,6 @@ impl Mirror {
     /// Pods of a node have left; devices that were gone but held may have left with them.
     pub(super) fn left(&mut self, node: NodeId, state: &State) {
         self.changed.push(node.row());
-        self.versions[node.row()] = state.nodes().version(node);
         self.look_at(node, state);
     }
 }

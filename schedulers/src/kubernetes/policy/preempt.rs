@@ -12,13 +12,15 @@
 
 use super::Kubernetes;
 use super::columns::asks_amounts_alone;
-use super::mirror::News;
+use super::mirror::{Mirror, News};
+use super::translate;
 use crate::kubernetes::cluster::Budget;
 use crate::kubernetes::explain::Status;
 use crate::kubernetes::filters::{Prepared, check_with_nominated};
 use crate::kubernetes::labels::{Requirement, Selector};
 use crate::kubernetes::pod::PodId;
 use crate::kubernetes::preemption::{Ways, best, dry_run_among};
+use crate::kubernetes::profile::Filter;
 use cluster::chance::Chance;
 use cluster::company::{Broken, Company};
 use cluster::demand::Resource;
@@ -118,7 +120,7 @@ impl Waiting {
 
     /// Notes who is to be tried because of these nodes: also those who are in line themselves now, or for whom
     /// nobody could leave yet, since both may change before their turn comes.
-    fn note_changes(&mut self, rows: &[usize], state: &State, clearables: &mut Clearables) {
+    fn note_changes(&mut self, rows: &[usize], state: &State, mirror: &Mirror) {
         let nodes = state.nodes();
         let all = self.has_failed && self.membership != nodes.membership();
         self.membership = nodes.membership();
@@ -131,10 +133,9 @@ impl Waiting {
             |row: &usize| self.seen.get(*row) != Some(&nodes.version(NodeId(*row as u32)));
         let changed: Vec<NodeId> =
             rows.iter().filter(|it| is_news(it)).map(|&it| NodeId(it as u32)).collect();
-        changed.iter().for_each(|&it| clearables.look_at(it, state));
         for (&alike, line) in tried {
-            let may_fit = |&it: &NodeId| clearables.may_fit(it, state, alike);
-            line.is_new = all || changed.iter().any(may_fit);
+            let could_clear = |&it: &NodeId| could_clear(state, mirror, alike, it);
+            line.is_new = all || changed.iter().any(could_clear);
         }
     }
 
@@ -183,63 +184,6 @@ fn alike(task: &Task) -> Alike {
     (Reverse(task.priority), task.definition, task.group)
 }
 
-/// What a node would offer if all tasks below some priority left it.
-#[derive(Debug)]
-struct Clearable {
-    version: u64,
-    free: [u64; 3],
-    /// By priority, what is held up to it.
-    held: Vec<(i32, [u64; 3])>,
-}
-
-impl Clearable {
-    /// Of a node that was not looked at.
-    const UNKNOWN: Self = Self { version: u64::MAX, free: [0; 3], held: Vec::new() };
-
-    /// Whether tasks of lower priority hold as much as is missing of these amounts.
-    fn may_hold(&self, priority: i32, amounts: [u64; 3]) -> bool {
-        let below = self.held.partition_point(|it| it.0 < priority);
-        let lower = below.checked_sub(1).map_or([0; 3], |it| self.held[it].1);
-        (0..3).all(|it| amounts[it] <= self.free[it] + lower[it])
-    }
-}
-
-/// What all nodes would offer, kept until they change. Follows from the state.
-#[derive(Debug, Default)]
-pub(super) struct Clearables(Vec<Clearable>);
-
-impl Clearables {
-    fn look_at(&mut self, node: NodeId, state: &State) {
-        let nodes = state.nodes();
-        self.0.resize_with(nodes.len(), || Clearable::UNKNOWN);
-        let it = &mut self.0[node.row()];
-        if it.version == nodes.version(node) {
-            return;
-        }
-        it.version = nodes.version(node);
-        it.free = Resource::SCALARS.map(|it| nodes.free(it)[node.row()]);
-        it.held.clear();
-        for task in state.tasks_on(node).iter().filter_map(|it| state.task(*it)) {
-            let amounts = state.shape(task.shape).amounts;
-            match it.held.binary_search_by_key(&task.priority, |it| it.0) {
-                Ok(at) => (0..3).for_each(|of| it.held[at].1[of] += amounts[of]),
-                Err(at) => it.held.insert(at, (task.priority, amounts)),
-            }
-        }
-        let mut sum = [0; 3];
-        for (_, amounts) in &mut it.held {
-            (0..3).for_each(|it| sum[it] += amounts[it]);
-            *amounts = sum;
-        }
-    }
-
-    /// Whether such a task may fit then; exact but for what [`holds`] knows beyond amounts.
-    fn may_fit(&self, node: NodeId, state: &State, alike: Alike) -> bool {
-        let asked = state.shape(state.shape_of(alike.1)).amounts;
-        self.0[node.row()].may_hold(alike.0.0, asked) && could_clear(state, alike, node)
-    }
-}
-
 /// Which tasks would have to leave which node for a task.
 pub(super) struct Room {
     pub(super) node: NodeId,
@@ -273,7 +217,7 @@ impl Kubernetes {
         }
         changed.sort_unstable();
         changed.dedup();
-        self.waiting.note_changes(&changed, desk.state(), &mut self.clearables);
+        self.waiting.note_changes(&changed, desk.state(), &self.mirror);
         let (mut tried, mut placed) = (BTreeSet::new(), false);
         while let Some((line, task)) = self.next_to_try(desk, &tried) {
             if self.make_room(task, desk) {
@@ -408,9 +352,20 @@ impl Kubernetes {
             let gone = gone.iter().map(|it| TaskId(it.0));
             holds(state, ask.shape, NodeId(row as u32), gone)
         };
-        nodes.ids().for_each(|it| self.clearables.look_at(it, state));
-        let clearables = &self.clearables.0;
-        let may_hold = |row: usize| clearables[row].may_hold(priority, ask.shape.amounts);
+        let asked = &pod.shape.requests;
+        let asked = [asked.cpu_milli, asked.memory_bytes, asked.ephemeral_bytes];
+        let counts = profile.filters.contains(&Filter::NodeResourcesFit);
+        let may_hold = |row: usize| {
+            let Some(lower) = self.mirror.held_below(row, priority) else { return false };
+            let node = cluster.node(row);
+            let (offered, taken) = (&node.allocatable, &node.used().requested);
+            let left = [
+                offered.cpu_milli - taken.cpu_milli,
+                offered.memory_bytes - taken.memory_bytes,
+                offered.ephemeral_bytes - taken.ephemeral_bytes,
+            ];
+            !counts || (0..3).all(|it| asked[it] <= 0 || asked[it] <= left[it] + lower[it])
+        };
         let ways = Ways { may_hold, holds };
         let candidates = dry_run_among(profile, cluster, &pod, &rows, offset, ways);
         let candidate = match best(&candidates)[..] {
@@ -430,9 +385,26 @@ pub(super) fn has_rules(definition: DefinitionId, state: &State) -> bool {
 }
 
 /// Whether such a task would fit if all less important ones left the node.
-fn could_clear(state: &State, alike: Alike, node: NodeId) -> bool {
-    let nodes = state.nodes();
+fn could_clear(state: &State, mirror: &Mirror, alike: Alike, node: NodeId) -> bool {
+    let (nodes, row) = (state.nodes(), node.row());
     let shape = state.shape(state.shape_of(alike.1));
+    // Mostly there is not even enough of something.
+    let taken = &mirror.cluster.node(row).used().requested;
+    let taken = [taken.cpu_milli, taken.memory_bytes, taken.ephemeral_bytes];
+    let lower = mirror.held_below(row, alike.0.0).unwrap_or_default();
+    let lacks = |it: Resource| {
+        let has = nodes.free(it)[row] + lower[it.row()] as u64;
+        // The mirror's amounts are the ledger's, but for those that are too large for it.
+        taken[it.row()] < translate::AMOUNT_MAX && shape.amounts[it.row()] > has
+    };
+    let is_short = Resource::SCALARS.into_iter().any(lacks);
+    debug_assert!(!is_short || !holds_without(state, shape, alike, node), "{node}");
+    !is_short && holds_without(state, shape, alike, node)
+}
+
+/// Whether a node would take such a task if all less important ones left it.
+fn holds_without(state: &State, shape: &Shape, alike: Alike, node: NodeId) -> bool {
+    let nodes = state.nodes();
     let is_lower = |it: &TaskId| state.task(*it).is_some_and(|it| it.priority < alike.0.0);
     nodes.ready()[node.row()]
         && nodes.could_fit(shape, node)

@@ -250,7 +250,10 @@ impl Own<'_> {
     }
 }
 
+/// The largest amount; larger ones are cut to it.
+pub(super) const AMOUNT_MAX: i64 = 1 << 52;
+
 /// As a number with a sign that can be multiplied by 100 and summed over the tasks of a node.
 fn amount(amount: u64) -> i64 {
-    amount.min(1 << 52) as i64
+    amount.min(AMOUNT_MAX as u64) as i64
 }
