@@ -65,6 +65,40 @@ impl Ends {
     }
 }
 
+impl Ends {
+    /// Takes out all up to a moment, in any order.
+    pub(crate) fn take_until(&mut self, at: Instant, mut each: impl FnMut(u32)) {
+        let differs = at.0 ^ self.now;
+        assert!(at.0 >= self.now, "{at} is past {}", Instant(self.now));
+        self.now = at.0;
+        let last = (64 - differs.leading_zeros()) as usize;
+        loop {
+            let bucket = self.filled.trailing_zeros() as usize;
+            if bucket > last {
+                return;
+            }
+            (self.filled, self.earliest[bucket]) = (self.filled & !(1 << bucket), u64::MAX);
+            let mut some = std::mem::take(&mut self.buckets[bucket]);
+            if bucket < last || last == 0 {
+                // These differ from what was now only where it has a zero and `at` above them a one.
+                some.drain(..).for_each(|it| each(it.1));
+                self.buckets[bucket] = some;
+                continue;
+            }
+            for (end, number) in some.drain(..) {
+                if end <= at.0 {
+                    each(number);
+                } else {
+                    self.file(end, number);
+                }
+            }
+            // Nothing is filed back to where it was.
+            self.buckets[bucket] = some;
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +126,31 @@ mod tests {
                 assert_eq!(got, want);
                 plain.retain(|it| it.0 != now);
             }
+        }
+    }
+
+    #[test]
+    fn all_up_to_a_moment_are_taken() {
+        let mut chance = Chance::new(2, Purpose::Tasks, 0);
+        let mut ends = Ends::new();
+        let mut plain: Vec<(u64, u32)> = Vec::new();
+        let mut now = 0;
+        for number in 0..20_000 {
+            for _ in 0..chance.below(4) {
+                let bits = chance.below(40);
+                let at = now + chance.below(1 << bits);
+                ends.push(Instant(at), number);
+                plain.push((at, number));
+            }
+            let bits = chance.below(34);
+            now += chance.below(1 << bits);
+            let mut got = Vec::new();
+            ends.take_until(Instant(now), |it| got.push(it));
+            got.sort_unstable();
+            let want: Vec<u32> = plain.iter().filter(|it| it.0 <= now).map(|it| it.1).collect();
+            assert_eq!(got, want);
+            plain.retain(|it| it.0 > now);
+            assert_eq!(ends.next(), plain.iter().map(|it| Instant(it.0)).min());
         }
     }
 }

@@ -18,6 +18,7 @@
 //! A stream holds what its parameters need (nodes, flavours, minutes of the span), and never a list of
 //! tasks; neither does a [`Workload`] of one. The calibration holds one entry per task alive.
 
+use crate::ahead;
 use crate::card::Card;
 use crate::ends::Ends;
 use crate::error::TraceError;
@@ -728,14 +729,19 @@ impl BatchStream {
 
     /// Life and estimate of the next task of a batch.
     fn life(&mut self, recipe: &Recipe, batch: &Batch) -> (Option<Span>, Option<Span>) {
+        let Some((life, unit)) = self.bare_life(recipe, batch) else { return (None, None) };
+        let factor = 1.0 + unit * (recipe.estimate_factor_max - 1.0);
+        (Some(life), Some(round_up(life, factor)))
+    }
+
+    /// Life of the next task of a batch, if it ends by itself, and what its estimate is made of.
+    fn bare_life(&mut self, recipe: &Recipe, batch: &Batch) -> Option<(Span, f64)> {
         if batch.kind == TaskKind::Service {
-            return (None, None);
+            return None;
         }
         let own = lognormal(&mut self.tasks, 0.0, recipe.lives.within_batch_sigma);
         let seconds = (batch.life_s * own).min(recipe.lives.job_max_s) * self.life_scale;
-        let life = Span::from_secs_f64(seconds).max(Span(1));
-        let factor = 1.0 + self.tasks.unit() * (recipe.estimate_factor_max - 1.0);
-        (Some(life), Some(round_up(life, factor)))
+        Some((Span::from_secs_f64(seconds).max(Span(1)), self.tasks.unit()))
     }
 }
 
@@ -765,7 +771,9 @@ fn round_up(life: Span, factor: f64) -> Span {
         604_800, 1_209_600, 2_592_000,
     ];
     let wanted = Span::from_secs_f64(life.as_secs_f64() * factor).max(life);
-    ROUND_S.into_iter().map(Span::from_secs).find(|&it| it >= wanted).unwrap_or(wanted)
+    // All are looked at, so that many are at once.
+    let shorter = ROUND_S.iter().filter(|&&it| Span::from_secs(it) < wanted).count();
+    ROUND_S.get(shorter).map_or(wanted, |&it| Span::from_secs(it))
 }
 
 /// What residents may still ask for, and how they are drawn.
@@ -1155,27 +1163,37 @@ fn batch_peak(recipe: &Recipe, mut batches: BatchStream) -> ([u64; 2], Vec<usize
     let (mut used, mut seen) = (Vec::new(), vec![false; asks.len()]);
     let mut ends = Ends::new();
     let (mut sum, mut peak) = ([0u64; 2], [0u64; 2]);
-    while let Some(mut batch) = batches.next(recipe) {
-        while ends.next().is_some_and(|it| it <= batch.at) {
-            ends.take(|flavour| {
+    let mut batch: Option<Batch> = None;
+    let drawn = std::iter::from_fn(|| {
+        let is_over = batch.as_ref().is_none_or(|it| it.left == 0);
+        if is_over {
+            batch = batches.next(recipe);
+        }
+        let batch = batch.as_mut()?;
+        batch.left -= 1;
+        let life = batches.bare_life(recipe, batch);
+        let end = life.map(|it| batch.at + it.0).into_iter().chain(batch.withdrawn).min();
+        Some((batch.at, batch.flavour, end, is_over))
+    });
+    ahead::each(recipe.tasks, drawn, |&(at, flavour, end, is_first)| {
+        // What ends as it comes is counted until the next batch.
+        if is_first {
+            ends.take_until(at, |flavour| {
                 let ask = asks[flavour as usize];
                 sum = std::array::from_fn(|it| sum[it] - ask[it]);
             });
+            if !std::mem::replace(&mut seen[flavour], true) {
+                used.push(flavour);
+            }
         }
-        if !std::mem::replace(&mut seen[batch.flavour], true) {
-            used.push(batch.flavour);
+        if let Some(end) = end {
+            ends.push(end.max(at), flavour as u32);
         }
-        let ask = asks[batch.flavour];
-        while batch.left > 0 {
-            batch.left -= 1;
-            let (life, _) = batches.life(recipe, &batch);
-            let end = life.map(|it| batch.at + it).into_iter().chain(batch.withdrawn).min();
-            // What ends as it comes is counted until the next batch.
-            end.into_iter().for_each(|it| ends.push(it.max(batch.at), batch.flavour as u32));
-            sum = std::array::from_fn(|it| sum[it] + ask[it]);
-        }
+        let ask = asks[flavour];
+        sum = std::array::from_fn(|it| sum[it] + ask[it]);
+        // Within a batch the sum only rises.
         peak = std::array::from_fn(|it| peak[it].max(sum[it]));
-    }
+    });
     (peak, used)
 }
 

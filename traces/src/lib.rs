@@ -18,6 +18,7 @@
 //! # Ok::<(), traces::error::TraceError>(())
 //! ```
 
+mod ahead;
 pub mod bayplan;
 mod blocks;
 pub mod card;

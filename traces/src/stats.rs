@@ -1,5 +1,6 @@
 //! What a workload's tasks have in common, in one or two passes over them that keep none.
 
+use crate::ahead;
 use crate::ends::Ends;
 use crate::load;
 use crate::quantiles::{Quantiles, Spread};
@@ -51,7 +52,9 @@ impl TaskStats {
         let (mut gaps, mut lives) = (Spread::default(), Spread::default());
         let (mut burst, mut last) = (0, None);
         let mut same = (0, 0);
-        for task in tasks.iter() {
+        let is_drawn = matches!(tasks, Tasks::Generated(_));
+        let drawn = if is_drawn { tasks.len() as u64 } else { 0 };
+        ahead::each(drawn, tasks.iter(), |task| {
             it.tasks += 1;
             it.service_tasks += u64::from(task.kind == TaskKind::Service);
             it.uses[task.definition as usize] += 1;
@@ -71,23 +74,23 @@ impl TaskStats {
             if let Some(life) = task.lifetime {
                 lives.add(life.0);
             }
-            if let Some(gap) = gap(&mut last, &task) {
+            if let Some(gap) = gap(&mut last, task) {
                 gaps.add(gap);
                 burst = if gap == 0 { burst + 1 } else { 1 };
             } else if task.resident.is_none() {
                 burst = 1;
             }
             it.burst_max = it.burst_max.max(burst);
-            load.add(&task);
-        }
+            load.add(task);
+        });
         it.count_priority(same);
         it.offered = load.finish();
         if gaps.look_again() | lives.look_again() {
             let mut last = None;
-            for task in tasks.iter() {
+            ahead::each(drawn, tasks.iter(), |task| {
                 task.lifetime.into_iter().for_each(|it| lives.add_again(it.0));
-                gap(&mut last, &task).into_iter().for_each(|it| gaps.add_again(it));
-            }
+                gap(&mut last, task).into_iter().for_each(|it| gaps.add_again(it));
+            });
         }
         (it.gap_us, it.lifetime_us) = (gaps.quantiles(), lives.quantiles());
         it

@@ -68,8 +68,14 @@ impl Texts {
     /// numbers do.
     pub(crate) fn repeats(&self) -> u64 {
         let rows = 0..self.ends.len() as u32;
-        let order = |it: u32| (self.get(it).len(), self.get(it));
-        if rows.clone().skip(1).all(|it| order(it - 1) < order(it)) {
+        let (mut start, mut last) = (0, &[][..]);
+        let ascend = self.ends.iter().all(|&end| {
+            let text = &self.joined.as_bytes()[start..end];
+            start = end;
+            let before = std::mem::replace(&mut last, text);
+            before.len() < text.len() || (before.len() == text.len() && before < text)
+        });
+        if ascend {
             return 0;
         }
         let mut digests: Vec<u128> = rows.map(|it| xxh3_128(self.get(it).as_bytes())).collect();
