@@ -58,6 +58,8 @@ pub(super) struct Stranded {
     asked: [bool; 4],
     /// What each node strands; nothing if it is lost.
     stranded: Vec<[f64; 4]>,
+    /// Bit `i` of word `w` is set if node `64 × w + i` strands anything.
+    strands: Vec<u64>,
     /// What each node offers of what is asked for; nothing if it is lost.
     offered: Vec<[u64; 4]>,
     is_lost: Vec<bool>,
@@ -88,6 +90,8 @@ impl Stranded {
         if is_lost != self.is_lost[row] {
             self.read(nodes, node);
         }
+        let (word, bit) = (row / 64, 1 << (row % 64));
+        self.strands[word] &= !bit;
         if is_lost {
             self.stranded[row] = [0.0; 4];
             return;
@@ -106,6 +110,9 @@ impl Stranded {
             if offered[it] > 0 {
                 stranded[it] = (shares[it] - smallest) * offered[it] as f64;
             }
+        }
+        if *stranded != [0.0; 4] {
+            self.strands[word] |= bit;
         }
     }
 
@@ -155,6 +162,8 @@ impl Metric for Stranded {
             _ => {
                 self.stranded.clear();
                 self.stranded.resize(nodes.len(), [0.0; 4]);
+                self.strands.clear();
+                self.strands.resize(nodes.len().div_ceil(64), 0);
                 self.offered.resize(nodes.len(), [0; 4]);
                 self.is_lost.resize(nodes.len(), true);
                 for node in nodes.ids() {
@@ -163,13 +172,18 @@ impl Metric for Stranded {
                 }
             }
         }
-        // Always in the same order, since sums of floats depend on it.
+        // Always in the same order, since sums of floats depend on it; zeros change none.
         let (mut cpu, mut memory, mut disk, mut gpu) = (0.0, 0.0, 0.0, 0.0);
-        for it in &self.stranded {
-            cpu += it[0];
-            memory += it[1];
-            disk += it[2];
-            gpu += it[3];
+        for (word, &bits) in self.strands.iter().enumerate() {
+            let mut left = bits;
+            while left != 0 {
+                let it = &self.stranded[word * 64 + left.trailing_zeros() as usize];
+                left &= left - 1;
+                cpu += it[0];
+                memory += it[1];
+                disk += it[2];
+                gpu += it[3];
+            }
         }
         let stranded_all = [cpu, memory, disk, gpu];
         for (stranded, offered) in stranded_all.into_iter().zip(self.offered_all) {
