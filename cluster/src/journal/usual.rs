@@ -10,29 +10,27 @@ use crate::units::Instant;
 /// Longer than any submission, report or start, and eight bytes more.
 const PIECE: usize = 96;
 
-/// A part of a record.
-struct Piece {
-    bytes: [u8; PIECE],
+/// A part of a record, where it will stay.
+struct Piece<'a> {
+    bytes: &'a mut [u8; PIECE],
     length: usize,
 }
 
-impl Piece {
-    const EMPTY: Self = Self { bytes: [0; PIECE], length: 0 };
-
-    #[inline]
+impl Piece<'_> {
+    #[inline(always)]
     fn byte(&mut self, it: u8) {
         self.bytes[self.length] = it;
         self.length += 1;
     }
 
     /// The first so many bytes of a word.
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: u64, length: usize) {
         self.bytes[self.length..self.length + 8].copy_from_slice(&word.to_le_bytes());
         self.length += length;
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, it: u64) {
         if it < 0x80 {
             self.byte(it as u8);
@@ -126,26 +124,32 @@ impl Bytes {
         self.end += bytes.len();
     }
 
-    /// Begins a piece with its moment, which is often that of the last one.
-    #[inline]
-    fn begin(&mut self, piece: &mut Piece, at: Instant) {
-        let (last, word, length) = self.moment;
-        if at == last && length > 0 {
-            return piece.word(word, length);
-        }
-        piece.number(at.0);
-        if let Some(word) = piece.bytes.first_chunk::<8>()
-            && piece.length <= 8
-        {
-            self.moment = (at, u64::from_le_bytes(*word), piece.length);
-        }
+    /// Room for a piece.
+    #[inline(always)]
+    fn piece(&mut self) -> Piece<'_> {
+        self.reserve(PIECE);
+        let room = self.bytes[self.end..].first_chunk_mut().expect("there is room for a piece");
+        Piece { bytes: room, length: 0 }
     }
 
-    #[inline]
-    fn append(&mut self, piece: &Piece) {
-        self.reserve(PIECE);
-        self.bytes[self.end..self.end + PIECE].copy_from_slice(&piece.bytes);
-        self.end += piece.length;
+    /// Writes a moment, which is often that of the last record.
+    #[inline(always)]
+    fn moment(&mut self, at: Instant) {
+        let (last, word, length) = self.moment;
+        let mut piece = self.piece();
+        if at == last && length > 0 {
+            piece.word(word, length);
+            self.end += length;
+            return;
+        }
+        piece.number(at.0);
+        let length = piece.length;
+        if let Some(word) = piece.bytes.first_chunk::<8>()
+            && length <= 8
+        {
+            self.moment = (at, u64::from_le_bytes(*word), length);
+        }
+        self.end += length;
     }
 }
 
@@ -166,8 +170,8 @@ pub(super) fn encode(
         InputRef::Event(Event::TaskReported { report: Report::Exited { code }, .. }) => Some(*code),
         InputRef::Event(_) => return false,
     };
-    let mut piece = Piece::EMPTY;
-    out.begin(&mut piece, at);
+    out.moment(at);
+    let mut piece = out.piece();
     match input {
         InputRef::Event(Event::TaskSubmitted(it)) => {
             piece.byte(0);
@@ -193,8 +197,9 @@ pub(super) fn encode(
     for action in actions {
         if let Action::Start { task, node, attempt, devices } = action {
             if piece.length > PIECE / 2 {
-                out.append(&piece);
-                piece.length = 0;
+                let length = piece.length;
+                out.end += length;
+                piece = out.piece();
             }
             piece.byte(0);
             piece.number(task.0);
@@ -203,7 +208,8 @@ pub(super) fn encode(
             piece.number(devices.0);
         }
     }
-    out.append(&piece);
+    let length = piece.length;
+    out.end += length;
     true
 }
 
@@ -287,7 +293,7 @@ mod tests {
         #[test]
         fn numbers_are_postcards(number in large(), shift in 0..64u32, less in any::<bool>()) {
             for it in [number, (1 << shift) - u64::from(less)] {
-                let mut piece = Piece::EMPTY;
+                let mut piece = Piece { bytes: &mut [0; PIECE], length: 0 };
                 piece.number(it);
                 let want = postcard::to_stdvec(&it).unwrap();
                 prop_assert_eq!(&piece.bytes[..piece.length], want);
