@@ -22,20 +22,24 @@ pub trait Numbered: Copy + Ord {
 }
 
 impl Numbered for TaskId {
+    #[inline]
     fn number(self) -> u64 {
         self.0
     }
 
+    #[inline]
     fn of(number: u64) -> Self {
         Self(number)
     }
 }
 
 impl Numbered for GroupId {
+    #[inline]
     fn number(self) -> u64 {
         self.0.into()
     }
 
+    #[inline]
     fn of(number: u64) -> Self {
         Self(number as u32)
     }
@@ -75,6 +79,7 @@ struct Index {
 }
 
 impl Index {
+    #[inline]
     fn at(number: u64) -> (u64, usize) {
         (number / PAGE as u64, (number % PAGE as u64) as usize)
     }

@@ -13,6 +13,7 @@ macro_rules! id {
 
         impl $name {
             /// The id as an index into a column.
+            #[inline]
             pub const fn row(self) -> usize {
                 self.0 as usize
             }

@@ -76,6 +76,9 @@ impl From<Until> for Option<Instant> {
     }
 }
 
+/// In a list of no more tasks, looking for one costs less than to tell another where it stands now.
+const LIST_SHORT: usize = 128;
+
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
@@ -98,12 +101,14 @@ pub struct Placement {
     pub started: Option<Instant>,
     /// What its health checks last said, if they said anything.
     pub is_healthy: Option<bool>,
-    /// Its position in the node's list of tasks.
+    /// Where it came to stand in the node's list of tasks. It may stand elsewhere by now, but then further to the
+    /// front than [`LIST_SHORT`].
     slot: u32,
 }
 
 impl Task {
     /// Its place, if it has one.
+    #[inline]
     pub fn placement(&self) -> Option<&Placement> {
         match &self.phase {
             Phase::Pending => None,
@@ -111,6 +116,7 @@ impl Task {
         }
     }
 
+    #[inline]
     pub(crate) fn facts(&self, task: TaskId) -> Facts {
         let placement = self.placement();
         Facts {
@@ -214,11 +220,13 @@ impl State {
     }
 
     /// Nodes in columns.
+    #[inline]
     pub fn nodes(&self) -> &Nodes {
         &self.nodes
     }
 
     /// The task, if it waits or is placed.
+    #[inline]
     pub fn task(&self, task: TaskId) -> Option<&Task> {
         self.tasks.get(task)
     }
@@ -229,6 +237,7 @@ impl State {
     }
 
     /// Number of tasks that wait, parked ones included.
+    #[inline]
     pub fn pending_count(&self) -> u64 {
         self.pending
     }
@@ -239,6 +248,7 @@ impl State {
     }
 
     /// The group's counts; `None` while none of its tasks is placed.
+    #[inline]
     pub fn group(&self, group: GroupId) -> Option<&Group> {
         self.groups.get(group)
     }
@@ -264,11 +274,13 @@ impl State {
     }
 
     /// The shape of a definition's tasks.
+    #[inline]
     pub fn shape_of(&self, definition: DefinitionId) -> ShapeId {
         self.definitions[definition.row()].1
     }
 
     /// A shape.
+    #[inline]
     pub fn shape(&self, shape: ShapeId) -> &Shape {
         &self.shapes[shape.row()]
     }
@@ -466,6 +478,7 @@ impl State {
         self.pending += 1;
     }
 
+    #[inline]
     pub(crate) fn task_mut(&mut self, task: TaskId) -> Option<&mut Task> {
         self.tasks.get_mut(task)
     }
@@ -563,10 +576,18 @@ impl State {
         self.nodes.give_back(node, shape, devices);
         self.pending += 1;
         let list = &mut self.on_node[node.row()];
-        assert_eq!(list.swap_remove(slot as usize), id, "{node}: its list of tasks is out of step");
-        if let Some(&moved) = list.get(slot as usize) {
+        let at = match list.get(slot as usize) {
+            Some(it) if *it == id => slot as usize,
+            _ => list.iter().take(LIST_SHORT).position(|it| *it == id).unwrap_or_else(|| {
+                panic!("{id}: placed on {node}, but not on its list");
+            }),
+        };
+        list.swap_remove(at);
+        if at >= LIST_SHORT
+            && let Some(&moved) = list.get(at)
+        {
             match self.tasks.get_mut(moved).map(|it| &mut it.phase) {
-                Some(Phase::Placed(it)) => it.slot = slot,
+                Some(Phase::Placed(it)) => it.slot = at as u32,
                 _ => panic!("{moved}: on the list of {node}, but not placed"),
             }
         }
@@ -605,7 +626,7 @@ impl State {
                 placed += 1;
                 let task = self.task(id).ok_or_else(|| format!("{id} on {node} is unknown"))?;
                 let place = task.placement().ok_or_else(|| format!("{id} on {node} is pending"))?;
-                if place.node != node || place.slot as usize != slot {
+                if place.node != node || (place.slot as usize != slot && slot >= LIST_SHORT) {
                     return Err(format!("{id} is on {} and on the list of {node}", place.node));
                 }
                 let shape = self.shape(task.shape);
