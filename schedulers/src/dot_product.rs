@@ -13,7 +13,7 @@ use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use crate::scale::Scale;
-use crate::weights::Weights;
+use crate::weights::{Weights, drift};
 use cluster::event::Change;
 use cluster::ids::NodeId;
 use cluster::scheduler::Ask;
@@ -49,7 +49,8 @@ pub const CARD: Card = Card {
 pub fn plan(arguments: &mut Arguments<'_>) -> Result<Plan, PolicyError> {
     let weights = arguments.word("weights", Weights::WORDS)?;
     let tie = arguments.word("tie", Tie::WORDS)?;
-    arguments.per_task(DotProduct { weights, tie, scale: Scale::default(), factors: [0; 4] })
+    let scale = Scale::default();
+    arguments.per_task(DotProduct { weights, tie, scale, factors: [0; 4], terms: [0; 4] })
 }
 
 /// Largest dot product first.
@@ -58,8 +59,10 @@ pub struct DotProduct {
     weights: Weights,
     tie: Tie,
     scale: Scale,
-    /// Weight times the share asked for, for the task at hand.
+    /// The weights for the task at hand.
     factors: [u64; 4],
+    /// The same times what the task asks for.
+    terms: [u64; 4],
 }
 
 impl DotProduct {
@@ -67,7 +70,7 @@ impl DotProduct {
     #[inline(always)]
     fn product(&self, free: [u64; 4]) -> Reverse<u128> {
         let product =
-            |it: usize| u128::from(self.factors[it]) * u128::from(self.scale.coarse(free[it]));
+            |it: usize| u128::from(self.terms[it]) * u128::from(self.scale.coarse(free[it]));
         Reverse(product(0) + product(1) + product(2) + product(3))
     }
 }
@@ -81,10 +84,7 @@ impl Rank for DotProduct {
     }
 
     fn locality(&self, _ask: Ask<'_>) -> Locality {
-        match self.weights {
-            Weights::Equal => Locality::NodeLocal,
-            Weights::Demand => Locality::Global,
-        }
+        Locality::NodeLocal
     }
 
     fn tie(&self) -> Tie {
@@ -97,10 +97,10 @@ impl Rank for DotProduct {
 
     fn begin(&mut self, ask: Ask<'_>, state: &State) {
         self.scale.refresh(state.nodes());
-        let weights = self.weights.of(ask, state.nodes());
+        self.factors = self.weights.of(ask, state.nodes());
         let asked = self.scale.asked(ask);
-        for (row, factor) in self.factors.iter_mut().enumerate() {
-            *factor = weights[row] * self.scale.coarse(asked[row]);
+        for (row, term) in self.terms.iter_mut().enumerate() {
+            *term = self.factors[row] * self.scale.coarse(asked[row]);
         }
     }
 
@@ -113,6 +113,15 @@ impl Rank for DotProduct {
     fn by_free<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, Self::Key>> {
         let key = |free| self.product(self.scale.shares(free));
         Some(ByFree { prefers: Prefers::More, key: Box::new(key) })
+    }
+
+    fn factors(&self) -> [u64; 4] {
+        self.factors
+    }
+
+    fn reweighed(&self, Reverse(product): Reverse<u128>, old: [u64; 4]) -> Option<Self::Key> {
+        let [_, (new, old)] = drift(old, self.factors, |it| self.terms[it] > 0);
+        Some(Reverse((product * new).div_ceil(old)))
     }
 
     fn parts(&self, Reverse(product): Reverse<u128>) -> Vec<Part> {

@@ -13,7 +13,7 @@ use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
 use crate::scale::Scale;
-use crate::weights::Weights;
+use crate::weights::{Weights, drift};
 use cluster::event::Change;
 use cluster::ids::NodeId;
 use cluster::scheduler::Ask;
@@ -82,10 +82,7 @@ impl Rank for NormGreedy {
     }
 
     fn locality(&self, _ask: Ask<'_>) -> Locality {
-        match self.weights {
-            Weights::Equal => Locality::NodeLocal,
-            Weights::Demand => Locality::Global,
-        }
+        Locality::NodeLocal
     }
 
     fn tie(&self) -> Tie {
@@ -113,6 +110,15 @@ impl Rank for NormGreedy {
         let asked = self.scale.asked(ask);
         let key = move |free| self.squares(self.scale.shares(free), asked);
         Some(ByFree { prefers: Prefers::Less, key: Box::new(key) })
+    }
+
+    fn factors(&self) -> [u64; 4] {
+        self.factors
+    }
+
+    fn reweighed(&self, key: u128, old: [u64; 4]) -> Option<u128> {
+        let [(new, old), _] = drift(old, self.factors, |it| old[it] > 0);
+        Some(key * new / old)
     }
 
     fn parts(&self, key: u128) -> Vec<Part> {

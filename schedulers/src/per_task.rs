@@ -1,11 +1,11 @@
 //! The adapter that makes a scheduler of a [`Rank`]: task by task in queue order, each placed on the
 //! node with the lowest key.
 
+mod boxes;
 mod explain;
-mod grid;
 mod index;
 
-use self::grid::Grid;
+use self::boxes::Boxes;
 use self::index::{First, PerShape, Shortlist};
 use crate::rank::{Locality, Rank, Sampling, Tie};
 use cluster::chance::{Chance, Purpose};
@@ -48,7 +48,7 @@ pub struct PerTask<R: Rank> {
     /// The best nodes for a shape. Empty nodes come last if they are opened last.
     best: PerShape<Shortlist<(bool, R::Key)>>,
     /// For keys that follow from what nodes have free.
-    grid: Grid,
+    boxes: Boxes,
 }
 
 /// Buffers that are kept from task to task, so that a decision allocates nothing.
@@ -86,7 +86,7 @@ impl<R: Rank> PerTask<R> {
             scratch,
             first: PerShape::new(),
             best: PerShape::new(),
-            grid: Grid::new(),
+            boxes: Boxes::new(),
         }
     }
 
@@ -160,10 +160,16 @@ impl<R: Rank> PerTask<R> {
                 let update = |it: &mut Shortlist<_>, node: NodeId| {
                     it.set(node, nodes.fits(shape, node).then(|| rate(node)).flatten());
                 };
+                let factors = rank.factors();
+                if let Some(list) = self.best.held(id) {
+                    let bound = |(is_late, key), old| Some((is_late, rank.reweighed(key, old)?));
+                    let rate = |it| nodes.fits(shape, it).then(|| rate(it)).flatten();
+                    list.reweigh(factors, rate, bound);
+                }
                 let list = match self.best.ask(id, nodes, update) {
                     Some(list) if !list.is_used_up() => list,
                     _ => {
-                        let mut list = Shortlist::new();
+                        let mut list = Shortlist::new(factors);
                         let offer = |list: &mut Shortlist<_>, node| {
                             if let Some((key, order)) = rate(node) {
                                 list.offer((key, order, node));
@@ -171,11 +177,14 @@ impl<R: Rank> PerTask<R> {
                         };
                         match rank.by_free(ask, state) {
                             Some(by) => {
-                                self.grid.refresh(nodes);
-                                self.grid.search(shape.totals(), &by, |some| {
+                                self.boxes.refresh(nodes);
+                                self.boxes.search(shape.totals(), &by, |some| {
                                     let fit = some.iter().filter(|it| nodes.fits(shape, **it));
                                     fit.for_each(|&node| offer(&mut list, node));
-                                    list.limit().and_then(beatable)
+                                    list.limit().and_then(|(key, order, node)| {
+                                        let row = if order == 0 { node.0 } else { u32::MAX };
+                                        Some((beatable(key)?, row))
+                                    })
                                 });
                             }
                             None => {
@@ -199,17 +208,20 @@ impl<R: Rank> PerTask<R> {
                 if !R::NORMALISES
                     && let Some(by) = rank.by_free(ask, state) =>
             {
-                self.grid.refresh(nodes);
+                self.boxes.refresh(nodes);
                 let tied = &mut self.scratch.tied;
                 tied.clear();
                 let keys = rank.keys(ask, state);
                 let mut best = Best { tie, nodes, found: None, tied };
-                self.grid.search(shape.totals(), &by, |some| {
+                self.boxes.search(shape.totals(), &by, |some| {
                     for &node in some.iter().filter(|it| nodes.fits(shape, **it) && accepts(**it)) {
                         let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
                         best.offer(node, (is_late, keys(node)));
                     }
-                    best.found.and_then(|it| beatable(it.0))
+                    best.found.and_then(|(key, node)| {
+                        let row = if tie == Tie::LowestIndex { node.0 } else { u32::MAX };
+                        Some((beatable(key)?, row))
+                    })
                 });
                 // As they would have been met.
                 best.tied.sort_unstable();
@@ -292,7 +304,7 @@ impl<R: Rank> Scheduler for PerTask<R> {
         self.chance = chance;
         self.first.clear();
         self.best.clear();
-        self.grid = Grid::new();
+        self.boxes = Boxes::new();
         Ok(())
     }
 }

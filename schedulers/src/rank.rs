@@ -87,6 +87,19 @@ pub trait Rank: Send {
         None
     }
 
+    /// What keys are weighed with at the moment, where they are sums of parts that do not change with a node's like times such
+    /// factors: the same for all nodes, and beside the [locality](Rank::locality) that was stated. Asked after
+    /// [`Rank::begin`].
+    fn factors(&self) -> [u64; 4] {
+        [0; 4]
+    }
+
+    /// A key that no node has less than now, of those whose key was this one or more when keys were weighed with `old`; `None` if
+    /// nothing can be said.
+    fn reweighed(&self, _key: Self::Key, _old: [u64; 4]) -> Option<Self::Key> {
+        None
+    }
+
     /// The parts of a key by name, in the order in which they are compared: as many for every key of a
     /// task. For explanations; never asked for while deciding.
     fn parts(&self, key: Self::Key) -> Vec<Part>;
@@ -151,8 +164,8 @@ pub enum Prefers {
 /// On what the key of a node depends, and whether it is [accepted](Rank::accepts). An engine may reuse a key for as long as nothing of it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Locality {
-    /// The task's shape, the node's row in the columns, and the largest capacities in the cluster,
-    /// which change only when a node joins or is updated.
+    /// The task's shape, the node's row in the columns, the [factors](Rank::factors), and the largest capacities
+    /// in the cluster, which change only when a node joins or is updated.
     NodeLocal,
     /// That, and where the tasks of the task's own group are.
     GroupLocal,

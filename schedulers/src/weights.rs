@@ -45,6 +45,16 @@ impl Weights {
     }
 }
 
+/// How weights changed: the least and the largest fraction of new by old, each as numerator and denominator, over the resources that
+/// count. None of those may have weighed nothing.
+pub fn drift(old: [u64; 4], new: [u64; 4], counts: impl Fn(usize) -> bool) -> [(u128, u128); 2] {
+    let ratio = |it: usize| (u128::from(new[it]), u128::from(old[it]));
+    let by_size = |a: &(u128, u128), b: &(u128, u128)| (a.0 * b.1).cmp(&(b.0 * a.1));
+    let ratios = || (0..4).filter(|it| counts(*it)).map(ratio);
+    let (least, most) = (ratios().min_by(by_size), ratios().max_by(by_size));
+    [least, most].map(|it| it.unwrap_or((1, 1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

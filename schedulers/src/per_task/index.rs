@@ -49,6 +49,11 @@ impl<T: Remembered> PerShape<T> {
         *self = Self::new();
     }
 
+    /// What was known of the shape.
+    pub(super) fn held(&mut self, shape: ShapeId) -> Option<&mut T> {
+        self.slots.get_mut(shape.row())?.held.as_mut()
+    }
+
     /// What is known of the shape, brought up to date by `update` for each node that changed; nothing is known if too
     /// many did.
     pub(super) fn ask(
@@ -108,6 +113,9 @@ const LENGTH: usize = if cfg!(test) { 3 } else { 32 };
 /// A node with what it is compared by: lower is better. Equal keys are told apart by an order, then by row.
 pub(super) type Rated<K> = (K, u32, NodeId);
 
+/// What keys are weighed with.
+pub(super) type Factors = [u64; 4];
+
 /// The best nodes.
 #[derive(Debug)]
 pub(super) struct Shortlist<K> {
@@ -115,6 +123,10 @@ pub(super) struct Shortlist<K> {
     best: Vec<Rated<K>>,
     /// All that will do and are not listed are above this; `None` if all are listed.
     limit: Option<Rated<K>>,
+    /// The same as it was when it was last known, and what keys were weighed with then.
+    known: (Option<Rated<K>>, Factors),
+    /// What keys are weighed with now.
+    factors: Factors,
     /// Which nodes may be listed.
     listed: Listed,
 }
@@ -139,8 +151,14 @@ impl Listed {
 
 impl<K: Ord + Copy> Shortlist<K> {
     /// An empty one, to be told of all nodes that will do.
-    pub(super) fn new() -> Self {
-        Self { best: Vec::with_capacity(2 * LENGTH), limit: None, listed: Listed::default() }
+    pub(super) fn new(factors: Factors) -> Self {
+        Self {
+            best: Vec::with_capacity(2 * LENGTH),
+            limit: None,
+            known: (None, factors),
+            factors,
+            listed: Listed::default(),
+        }
     }
 
     /// A node that will do, while the list is made.
@@ -157,15 +175,47 @@ impl<K: Ord + Copy> Shortlist<K> {
     }
 
     /// While the list is made: what does not beat this need not be offered; `None` as long as everything must.
-    pub(super) fn limit(&self) -> Option<K> {
-        self.limit.map(|it| it.0)
+    pub(super) fn limit(&self) -> Option<Rated<K>> {
+        self.limit
     }
 
     /// All were offered, or need not be.
     pub(super) fn made(mut self) -> Self {
         self.best.sort_unstable();
+        self.known = (self.limit, self.factors);
         self.list();
         self
+    }
+
+    /// Keys are weighed with this from now on. `rate` says what a node is compared by now; `bound` a key that no node has less
+    /// than now whose key was this one or more under those factors, if it knows one.
+    pub(super) fn reweigh(
+        &mut self,
+        factors: Factors,
+        mut rate: impl FnMut(NodeId) -> Option<(K, u32)>,
+        bound: impl Fn(K, Factors) -> Option<K>,
+    ) {
+        if self.factors == factors {
+            return;
+        }
+        self.factors = factors;
+        if let (Some((key, ..)), old) = self.known {
+            let Some(key) = bound(key, old) else {
+                self.best.clear();
+                self.list();
+                return;
+            };
+            self.limit = Some((key, 0, NodeId(0)));
+        }
+        self.best.retain_mut(|it| match rate(it.2) {
+            Some((key, order)) => {
+                *it = (key, order, it.2);
+                self.limit.is_none_or(|limit| *it <= limit)
+            }
+            None => false,
+        });
+        self.best.sort_unstable();
+        self.list();
     }
 
     fn list(&mut self) {
@@ -194,6 +244,7 @@ impl<K: Ord + Copy> Shortlist<K> {
         if self.best.len() == 2 * LENGTH {
             self.best.truncate(LENGTH);
             self.limit = self.best.last().copied();
+            self.known = (self.limit, self.factors);
         }
     }
 
@@ -242,7 +293,7 @@ mod tests {
                 (0..keys.len()).filter_map(|it| rated(keys, it)).collect()
             };
             let make = |all: Vec<Rated<u8>>| {
-                let mut list = Shortlist::new();
+                let mut list = Shortlist::new([1; 4]);
                 all.into_iter().for_each(|it| list.offer(it));
                 list.made()
             };
@@ -271,7 +322,7 @@ mod tests {
     #[test]
     fn a_row_that_only_may_be_listed_is_looked_for_once() {
         let node = |row| (1, 0, NodeId(row));
-        let mut list = Shortlist::new();
+        let mut list = Shortlist::new([1; 4]);
         [node(5), node(1029)].into_iter().for_each(|it| list.offer(it));
         let mut list = list.made();
         list.set(NodeId(1029), None);
