@@ -16,7 +16,7 @@ use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Room, Tie};
 use cluster::event::Change;
 use cluster::explain::Wins;
 use cluster::ids::NodeId;
@@ -91,9 +91,14 @@ impl Rank for BestFit {
         move |node| left.of(node)
     }
 
-    fn by_free<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> Option<ByFree<'a, u64>> {
+    fn by_free<'a>(
+        &'a self,
+        ask: Ask<'a>,
+        state: &'a State,
+    ) -> Option<ByFree<impl Fn(Room) -> u64, impl Fn(Room) -> u64>> {
         let left = self.left.reader(ask, state.nodes());
-        Some(ByFree { prefers: Prefers::Less, key: Box::new(move |free| left.of_free(free)) })
+        let key = move |room| left.of_room(room);
+        Some(ByFree { prefers: Prefers::Less, key, bound: key })
     }
 
     fn parts(&self, key: u64) -> Vec<Part> {

@@ -11,7 +11,7 @@
 use crate::card::{Card, Parameter};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Room, Tie};
 use crate::scale::Scale;
 use crate::weights::{Weights, drift};
 use cluster::event::Change;
@@ -110,9 +110,27 @@ impl Rank for DotProduct {
         move |node| self.product(free.of(node))
     }
 
-    fn by_free<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, Self::Key>> {
-        let key = |free| self.product(self.scale.shares(free));
-        Some(ByFree { prefers: Prefers::More, key: Box::new(key) })
+    fn by_free<'a>(
+        &'a self,
+        _ask: Ask<'a>,
+        _state: &'a State,
+    ) -> Option<ByFree<impl Fn(Room) -> Self::Key, impl Fn(Room) -> Self::Key>> {
+        let mut order = [0, 1, 2, 3];
+        order.sort_unstable_by_key(|it| Reverse(self.terms[*it]));
+        let key = |room: Room| self.product(self.scale.shares(room.free));
+        // No node has more than all its room in what counts most.
+        let bound = move |room: Room| {
+            let (mut shares, mut left) = (self.scale.shares(room.free), room.whole);
+            for it in order {
+                let share = shares[it].min(left);
+                left -= share;
+                let is_cut = share < shares[it];
+                // Rounded up to the next coarse share.
+                shares[it] = share + u64::from(is_cut) * self.scale.coarse_one();
+            }
+            self.product(shares)
+        };
+        Some(ByFree { prefers: Prefers::More, key, bound })
     }
 
     fn factors(&self) -> [u64; 4] {

@@ -1,6 +1,7 @@
 //! How full a node is once it runs the task, as one number.
 
 use crate::parts::Part;
+use crate::rank::Room;
 use crate::scale::{Scale, Shares};
 use cluster::demand::Resource;
 use cluster::event::Change;
@@ -142,12 +143,16 @@ impl Left<'_> {
         }
     }
 
-    /// What a node has left that has so much free. Never rises as that falls.
-    pub fn of_free(&self, amounts: [u64; 4]) -> u64 {
+    /// What a node has left that has so much room. Never rises as that falls.
+    #[inline(always)]
+    pub fn of_room(&self, room: Room) -> u64 {
         match self {
-            Self::Column { resource, asked, .. } => amounts[resource.row()] - asked,
-            Self::Gpu { asked, .. } => amounts[Resource::Gpu.row()] - asked,
-            Self::Shares { scale, .. } => self.of_shares(scale.shares(amounts)),
+            Self::Column { resource, asked, .. } => room.free[resource.row()] - asked,
+            Self::Gpu { asked, .. } => room.free[Resource::Gpu.row()] - asked,
+            Self::Shares { norm: Norm::L1, asked: [cpu, memory, disk, gpu], .. } => {
+                room.whole - (cpu + memory + disk + gpu)
+            }
+            Self::Shares { scale, .. } => self.of_shares(scale.shares(room.free)),
         }
     }
 

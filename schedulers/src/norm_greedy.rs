@@ -11,7 +11,7 @@
 use crate::card::{Card, Parameter};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Room, Tie};
 use crate::scale::Scale;
 use crate::weights::{Weights, drift};
 use cluster::event::Change;
@@ -106,10 +106,14 @@ impl Rank for NormGreedy {
         move |node| self.squares(free.of(node), asked)
     }
 
-    fn by_free<'a>(&'a self, ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, u128>> {
+    fn by_free<'a>(
+        &'a self,
+        ask: Ask<'a>,
+        _state: &'a State,
+    ) -> Option<ByFree<impl Fn(Room) -> u128, impl Fn(Room) -> u128>> {
         let asked = self.scale.asked(ask);
-        let key = move |free| self.squares(self.scale.shares(free), asked);
-        Some(ByFree { prefers: Prefers::Less, key: Box::new(key) })
+        let key = move |room: Room| self.squares(self.scale.shares(room.free), asked);
+        Some(ByFree { prefers: Prefers::Less, key, bound: key })
     }
 
     fn factors(&self) -> [u64; 4] {

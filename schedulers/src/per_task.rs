@@ -124,6 +124,8 @@ impl<R: Rank> PerTask<R> {
         let is_local = self.rank.locality(ask) == Locality::NodeLocal && !R::NORMALISES;
         let (rank, opens_last) = (&self.rank, self.open == Open::First);
         let accepts = |node| rank.accepts(ask, node, state);
+        // Empty nodes come after all in use.
+        let is_late = |node: NodeId| opens_last && nodes.task_counts()[node.row()] == 0;
         let (id, rows) = (ask.task.shape, nodes.len());
         let fitting = nodes.fitting(shape);
         let words = |it| fitting.word(it);
@@ -153,10 +155,7 @@ impl<R: Rank> PerTask<R> {
                 let keys = rank.keys(ask, state);
                 let order =
                     |node: NodeId| if tie == Tie::Rank { nodes.ranks()[node.row()] } else { 0 };
-                let rate = |node: NodeId| {
-                    let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
-                    accepts(node).then(|| ((is_late, keys(node)), order(node)))
-                };
+                let rate = |node| accepts(node).then(|| ((is_late(node), keys(node)), order(node)));
                 let update = |it: &mut Shortlist<_>, node: NodeId| {
                     it.set(node, nodes.fits(shape, node).then(|| rate(node)).flatten());
                 };
@@ -170,25 +169,24 @@ impl<R: Rank> PerTask<R> {
                     Some(list) if !list.is_used_up() => list,
                     _ => {
                         let mut list = Shortlist::new(factors);
-                        let offer = |list: &mut Shortlist<_>, node| {
-                            if let Some((key, order)) = rate(node) {
-                                list.offer((key, order, node));
-                            }
-                        };
                         match rank.by_free(ask, state) {
                             Some(by) => {
                                 self.boxes.refresh(nodes);
-                                self.boxes.search(shape.totals(), &by, |some| {
-                                    let fit = some.iter().filter(|it| nodes.fits(shape, **it));
-                                    fit.for_each(|&node| offer(&mut list, node));
-                                    list.limit().and_then(|(key, order, node)| {
-                                        let row = if order == 0 { node.0 } else { u32::MAX };
-                                        Some((beatable(key)?, row))
-                                    })
+                                self.boxes.search(shape.totals(), &by, |node, key| {
+                                    if nodes.fits(shape, node) && accepts(node) {
+                                        list.offer(((is_late(node), key), order(node), node));
+                                    }
+                                    let ((is_late, key), order, node) = list.limit()?;
+                                    let row = if order == 0 { node.0 } else { u32::MAX };
+                                    (!is_late).then_some((key, row))
                                 });
                             }
                             None => {
-                                cyclic(0, 0, rows, words).for_each(|node| offer(&mut list, node));
+                                for node in cyclic(0, 0, rows, words) {
+                                    if let Some((key, order)) = rate(node) {
+                                        list.offer((key, order, node));
+                                    }
+                                }
                             }
                         }
                         self.best.put(id, nodes, list.made())
@@ -203,29 +201,6 @@ impl<R: Rank> PerTask<R> {
                     (true, &[only]) => Some(only),
                     (true, all) => Some(all[self.chance.below(all.len() as u64) as usize]),
                 }
-            }
-            Sampling::All
-                if !R::NORMALISES
-                    && let Some(by) = rank.by_free(ask, state) =>
-            {
-                self.boxes.refresh(nodes);
-                let tied = &mut self.scratch.tied;
-                tied.clear();
-                let keys = rank.keys(ask, state);
-                let mut best = Best { tie, nodes, found: None, tied };
-                self.boxes.search(shape.totals(), &by, |some| {
-                    for &node in some.iter().filter(|it| nodes.fits(shape, **it) && accepts(**it)) {
-                        let is_late = opens_last && nodes.task_counts()[node.row()] == 0;
-                        best.offer(node, (is_late, keys(node)));
-                    }
-                    best.found.and_then(|(key, node)| {
-                        let row = if tie == Tie::LowestIndex { node.0 } else { u32::MAX };
-                        Some((beatable(key)?, row))
-                    })
-                });
-                // As they would have been met.
-                best.tied.sort_unstable();
-                best.take(&mut self.chance)
             }
             Sampling::All if !opens_last => self.rank.find(ask, state),
             _ => None,
@@ -311,12 +286,6 @@ impl<R: Rank> Scheduler for PerTask<R> {
 
 /// Rows that are compared at once, see [`Nodes::fitting`].
 const WORD: usize = u64::BITS as usize;
-
-/// The key that the key of a node must not exceed to count beside this one, given that empty nodes come last: those in
-/// use come before any empty one.
-fn beatable<K>((is_late, key): (bool, K)) -> Option<K> {
-    (!is_late).then_some(key)
-}
 
 /// The nodes of these words in row order from `start` on, cyclically, without the first `skipped` rows.
 fn cyclic(

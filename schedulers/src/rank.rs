@@ -82,9 +82,15 @@ pub trait Rank: Send {
     fn keys<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> impl Fn(NodeId) -> Self::Key;
 
     /// The same function of what a node has free, if it depends on nothing else of the node and is monotone in it: then the best
-    /// is found without a look at all. [`Rank::keys`] must say the same.
-    fn by_free<'a>(&'a self, _ask: Ask<'a>, _state: &'a State) -> Option<ByFree<'a, Self::Key>> {
-        None
+    /// is found without a look at all. [`Rank::keys`] must say the same. Asked only where keys are
+    /// [`Locality::NodeLocal`].
+    #[expect(clippy::type_complexity, reason = "closures have no names")]
+    fn by_free<'a>(
+        &'a self,
+        _ask: Ask<'a>,
+        _state: &'a State,
+    ) -> Option<ByFree<impl Fn(Room) -> Self::Key, impl Fn(Room) -> Self::Key>> {
+        None::<ByFree<fn(Room) -> Self::Key, fn(Room) -> Self::Key>>
     }
 
     /// What keys are weighed with at the moment, where they are sums of parts that do not change with a node's like times such
@@ -144,12 +150,25 @@ pub trait Rank: Send {
 }
 
 /// A key that follows from what a node has free.
-pub struct ByFree<'a, K> {
+#[derive(Debug, Clone, Copy)]
+pub struct ByFree<F, G> {
     /// Which way it goes.
     pub prefers: Prefers,
-    /// The key of a node with so much free, in the order of [`Resource::ALL`](cluster::demand::Resource::ALL), GPUs summed over its devices. Never
-    /// asked for less of anything than the task asks for.
-    pub key: Box<dyn Fn([u64; 4]) -> K + 'a>,
+    /// The key of a node with so much room, which is enough for the task.
+    pub key: F,
+    /// A key that no node has less than, of those that have enough for the task and no more room than this, or no less, as it
+    /// prefers. The key itself will do.
+    pub bound: G,
+}
+
+/// What a node has free; or what no node of some has more of, or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In the order of [`Resource::ALL`](cluster::demand::Resource::ALL), GPUs summed over the devices.
+    pub free: [u64; 4],
+    /// As shares of the largest nodes, summed, see [`Scale`](crate::scale::Scale). Of several nodes this can say more than the sum of
+    /// the shares of what each has at most or at least.
+    pub whole: u64,
 }
 
 /// Which of two nodes is never worse if one has as much free of everything as the other, or more.

@@ -85,15 +85,28 @@ impl Scale {
         amount * self.weights[resource.row()]
     }
 
-    /// The shares of amounts, in the order of [`Resource::ALL`].
+    /// Amounts in the order of [`Resource::ALL`] as shares of the largest node.
+    #[inline]
     pub fn shares(&self, amounts: [u64; 4]) -> [u64; 4] {
         std::array::from_fn(|it| amounts[it] * self.weights[it])
+    }
+
+    /// The shares of these amounts, summed.
+    #[inline]
+    pub fn whole(&self, amounts: [u64; 4]) -> u64 {
+        let [cpu, memory, disk, gpu] = self.shares(amounts);
+        cpu + memory + disk + gpu
     }
 
     /// A share rounded down to 31 bits, for products.
     #[inline]
     pub fn coarse(&self, share: u64) -> u64 {
         share >> self.coarse
+    }
+
+    /// The least share that is not rounded down to nothing.
+    pub fn coarse_one(&self) -> u64 {
+        1 << self.coarse
     }
 
     /// Shares of what the task asks for. More than any node offers counts as all of it and more, but

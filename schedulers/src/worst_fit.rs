@@ -13,7 +13,7 @@ use crate::card::{Card, Parameter};
 use crate::norm::{Measure, Norm};
 use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
-use crate::rank::{ByFree, Locality, Prefers, Rank, Tie};
+use crate::rank::{ByFree, Locality, Prefers, Rank, Room, Tie};
 use cluster::event::Change;
 use cluster::explain::Wins;
 use cluster::ids::NodeId;
@@ -89,12 +89,14 @@ impl Rank for WorstFit {
         move |node| Reverse(left.of(node))
     }
 
-    fn by_free<'a>(&'a self, ask: Ask<'a>, state: &'a State) -> Option<ByFree<'a, Reverse<u64>>> {
+    fn by_free<'a>(
+        &'a self,
+        ask: Ask<'a>,
+        state: &'a State,
+    ) -> Option<ByFree<impl Fn(Room) -> Reverse<u64>, impl Fn(Room) -> Reverse<u64>>> {
         let left = self.left.reader(ask, state.nodes());
-        Some(ByFree {
-            prefers: Prefers::More,
-            key: Box::new(move |free| Reverse(left.of_free(free))),
-        })
+        let key = move |room| Reverse(left.of_room(room));
+        Some(ByFree { prefers: Prefers::More, key, bound: key })
     }
 
     fn parts(&self, Reverse(left): Reverse<u64>) -> Vec<Part> {

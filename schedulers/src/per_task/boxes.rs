@@ -9,24 +9,26 @@
 //! G. van den Bergen, "Efficient collision detection of complex deformable models using AABB trees", JGT 2(4), 1997; the search of G. R.
 //! Hjaltason, H. Samet, "Distance browsing in spatial databases", ACM TODS 24(2), 1999.
 
-use crate::rank::{ByFree, Prefers};
+use crate::rank::{ByFree, Prefers, Room};
+use crate::scale::Scale;
 use cluster::demand::Resource;
 use cluster::ids::NodeId;
 use cluster::nodes::Nodes;
 use cluster::touched::Mark;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// No more nodes than this stand in a leaf.
 const LEAF: usize = if cfg!(test) { 2 } else { 16 };
+
+/// Nodes are sorted anew when so many times their number have changed.
+const SORTED: usize = 2;
 
 /// The tree. No memory: made anew when it is first asked.
 #[derive(Debug)]
 pub(super) struct Boxes {
     /// Nodes in the order of leaves.
     order: Vec<NodeId>,
-    /// What they have free, in the same order; `None` if they are not ready.
-    free: Vec<Option<Amounts>>,
+    /// What they have free, in the same order; `None` of those that are not ready.
+    rooms: Vec<Option<Room>>,
     /// Where each node stands in that order.
     places: Vec<u32>,
     /// Around what the nodes of each box have free: the root is 1, below `it` are `2 * it` and the next. Leaves come last, a power of two.
@@ -36,6 +38,7 @@ pub(super) struct Boxes {
     /// How many changes of nodes have been followed.
     followed: usize,
     seen: Option<Mark>,
+    scale: Scale,
 }
 
 /// In the order of [`Resource::ALL`].
@@ -46,60 +49,84 @@ type Amounts = [u64; 4];
 struct Extent {
     least: Amounts,
     most: Amounts,
+    /// The shares of the largest nodes, summed.
+    whole: [u64; 2],
 }
 
 impl Extent {
     /// Around no node.
-    const NONE: Self = Self { least: [u64::MAX; 4], most: [0; 4] };
+    const NONE: Self = Self { least: [u64::MAX; 4], most: [0; 4], whole: [u64::MAX, 0] };
 
     #[inline]
     fn with(self, other: Self) -> Self {
         Self {
             least: std::array::from_fn(|it| self.least[it].min(other.least[it])),
             most: std::array::from_fn(|it| self.most[it].max(other.most[it])),
+            whole: [self.whole[0].min(other.whole[0]), self.whole[1].max(other.whole[1])],
         }
     }
 
-    fn around(all: &[Option<Amounts>]) -> Self {
-        let one = |free: &Amounts| Self { least: *free, most: *free };
+    fn around(all: &[Option<Room>]) -> Self {
+        let one = |it: &Room| Self { least: it.free, most: it.free, whole: [it.whole; 2] };
         all.iter().flatten().map(one).fold(Self::NONE, Self::with)
     }
 
     /// No node within that has enough has a lower key; `None` if none has enough.
     #[inline]
-    fn bound<K>(&self, asked: Amounts, by: &ByFree<'_, K>) -> Option<K> {
-        let has_nodes = self.least[0] <= self.most[0];
-        let has_room = has_nodes && (0..4).all(|it| asked[it] <= self.most[it]);
-        has_room.then(|| match by.prefers {
-            Prefers::More => (by.key)(self.most),
-            Prefers::Less => (by.key)(std::array::from_fn(|it| asked[it].max(self.least[it]))),
-        })
+    fn bound<K>(
+        &self,
+        asked: Room,
+        scale: &Scale,
+        by: &ByFree<impl Fn(Room) -> K, impl Fn(Room) -> K>,
+    ) -> Option<K> {
+        let most = Room { free: self.most, whole: self.whole[1] };
+        let has_nodes = self.whole[0] <= self.whole[1];
+        if !has_nodes || !is_enough(most, asked) {
+            return None;
+        }
+        Some((by.bound)(match by.prefers {
+            Prefers::More => most,
+            Prefers::Less => {
+                let free = std::array::from_fn(|it| asked.free[it].max(self.least[it]));
+                Room { free, whole: scale.whole(free).max(self.whole[0]) }
+            }
+        }))
     }
 }
 
-/// What a node has free, if it is ready.
-fn free(nodes: &Nodes, node: NodeId) -> Option<Amounts> {
-    let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it)[node.row()]);
-    nodes.ready()[node.row()].then(|| [cpu, memory, disk, nodes.gpu_free(node)])
+#[inline]
+fn is_enough(room: Room, asked: Room) -> bool {
+    let [cpu, memory, disk, gpu] = std::array::from_fn(|it| asked.free[it] <= room.free[it]);
+    cpu && memory && disk && gpu && asked.whole <= room.whole
 }
 
 impl Boxes {
     pub(super) fn new() -> Self {
         Self {
             order: Vec::new(),
-            free: Vec::new(),
+            rooms: Vec::new(),
             places: Vec::new(),
             extents: Vec::new(),
             first: Vec::new(),
             followed: 0,
             seen: None,
+            scale: Scale::default(),
         }
+    }
+
+    /// What a node has free, if it is ready.
+    fn room(&self, nodes: &Nodes, node: NodeId) -> Option<Room> {
+        let [cpu, memory, disk] = Resource::SCALARS.map(|it| nodes.free(it)[node.row()]);
+        nodes.ready()[node.row()].then(|| {
+            let free = [cpu, memory, disk, nodes.gpu_free(node)];
+            Room { free, whole: self.scale.whole(free) }
+        })
     }
 
     /// Brings it up to date.
     pub(super) fn refresh(&mut self, nodes: &Nodes) {
         let changed = self.seen.and_then(|it| nodes.touched_since(it));
-        match changed.filter(|it| self.followed + it.len() <= nodes.len()) {
+        match changed.filter(|it| self.followed + it.len() <= SORTED * nodes.len()) {
             Some(changed) => {
                 self.followed += changed.len();
                 changed.for_each(|node| self.follow(node, nodes));
@@ -125,24 +152,29 @@ impl Boxes {
         self.extents.resize(2 * leaves, Extent::NONE);
         self.first.clear();
         self.first.resize(2 * leaves, u32::MAX);
-        let largest = Resource::SCALARS.map(|it| nodes.allocatable(it).iter().copied().max());
-        let gpus = nodes.ids().map(|it| nodes.gpu_capacity(it)).max();
-        let [cpu, memory, disk] = largest;
-        let largest = [cpu, memory, disk, gpus].map(|it| it.unwrap_or(0).max(1) as f64);
-        let mut all: Vec<(Amounts, NodeId)> =
-            nodes.ids().map(|it| (free(nodes, it).unwrap_or_default(), it)).collect();
-        sort(&mut all, leaves, &largest);
+        self.scale = Scale::default();
+        self.scale.refresh(nodes);
+        let axes = |it: NodeId| {
+            let room = self.room(nodes, it).unwrap_or(Room { free: [0; 4], whole: 0 });
+            let [cpu, memory, disk, gpu] = self.scale.shares(room.free);
+            ([cpu, memory, disk, gpu, room.whole], it)
+        };
+        let mut all: Vec<([u64; 5], NodeId)> = nodes.ids().map(axes).collect();
+        sort(&mut all, leaves);
         self.order.clear();
         self.order.extend(all.iter().map(|it| it.1));
-        self.free.clear();
-        self.free.extend(self.order.iter().map(|it| free(nodes, *it)));
+        self.rooms.clear();
+        for node in &self.order {
+            let room = self.room(nodes, *node);
+            self.rooms.push(room);
+        }
         self.places.resize(nodes.len(), 0);
         for (place, node) in self.order.iter().enumerate() {
             self.places[node.row()] = place as u32;
         }
         for leaf in 0..leaves {
             let places = self.places_of(leaf..leaf + 1);
-            self.extents[leaves + leaf] = Extent::around(&self.free[places.clone()]);
+            self.extents[leaves + leaf] = Extent::around(&self.rooms[places.clone()]);
             let rows = self.order[places].iter().map(|it| it.0);
             self.first[leaves + leaf] = rows.min().unwrap_or(u32::MAX);
         }
@@ -155,8 +187,8 @@ impl Boxes {
 
     /// A node has changed.
     fn follow(&mut self, node: NodeId, nodes: &Nodes) {
-        let (place, free) = (self.places[node.row()] as usize, free(nodes, node));
-        if std::mem::replace(&mut self.free[place], free) == free {
+        let (place, room) = (self.places[node.row()] as usize, self.room(nodes, node));
+        if std::mem::replace(&mut self.rooms[place], room) == room {
             return;
         }
         let leaves = self.leaves();
@@ -164,7 +196,7 @@ impl Boxes {
         let leaf = ((place + 1) * leaves - 1) / self.order.len();
         debug_assert!(self.places_of(leaf..leaf + 1).contains(&place));
         let mut at = leaves + leaf;
-        let mut extent = Extent::around(&self.free[self.places_of(leaf..leaf + 1)]);
+        let mut extent = Extent::around(&self.rooms[self.places_of(leaf..leaf + 1)]);
         while self.extents[at] != extent {
             self.extents[at] = extent;
             if at == 1 {
@@ -175,53 +207,69 @@ impl Boxes {
         }
     }
 
-    /// Shows the nodes of one leaf after the other, the most promising first, of equally promising ones that with the first
-    /// row. `visit` says which key is to be beaten from then on, if any, or equalled by a row not behind that one: what
-    /// cannot do that is not shown.
+    /// Shows nodes that have enough, with their keys: those of the most promising box first. `visit` says which key is to be
+    /// beaten from then on, if any, or equalled by a row not behind that one: what cannot do that is not shown.
     pub(super) fn search<K: Ord + Copy>(
         &self,
         asked: Amounts,
-        by: &ByFree<'_, K>,
-        mut visit: impl FnMut(&[NodeId]) -> Option<(K, u32)>,
+        by: &ByFree<impl Fn(Room) -> K, impl Fn(Room) -> K>,
+        mut visit: impl FnMut(NodeId, K) -> Option<(K, u32)>,
     ) {
+        // Of what no node has enough, shares might be too large to be summed.
+        if (0..4).any(|it| asked[it] > self.extents[1].most[it]) {
+            return;
+        }
+        let asked = Room { free: asked, whole: self.scale.whole(asked) };
         let leaves = self.leaves();
         let mut limit: Option<(K, u32)> = None;
         let promise = |at: usize| {
-            let bound = self.extents[at].bound(asked, by)?;
-            Some(((bound, self.first[at]), Reverse(at)))
+            Some((self.extents[at].bound(asked, &self.scale, by)?, self.first[at])).zip(Some(at))
         };
-        let mut open: BinaryHeap<Reverse<_>> = promise(1).map(Reverse).into_iter().collect();
-        while let Some(Reverse((bound, Reverse(at)))) = open.pop() {
+        let mut open: Vec<((K, u32), usize)> = promise(1).into_iter().collect();
+        while let Some((bound, at)) = open.pop() {
             if limit.is_some_and(|it| bound > it) {
-                return;
-            }
-            if at >= leaves {
-                limit = visit(&self.order[self.places_of(at - leaves..at - leaves + 1)]);
                 continue;
             }
-            for below in [2 * at, 2 * at + 1] {
-                let promise = promise(below);
-                let promise = promise.filter(|it| limit.is_none_or(|limit| it.0 <= limit));
-                open.extend(promise.map(Reverse));
+            if at < leaves {
+                let (mut low, mut high) = (promise(2 * at), promise(2 * at + 1));
+                if let (Some(a), Some(b)) = (low, high)
+                    && a.0 < b.0
+                {
+                    (low, high) = (high, low);
+                }
+                // The more promising one is opened next.
+                open.extend(low);
+                open.extend(high);
+                continue;
+            }
+            let places = self.places_of(at - leaves..at - leaves + 1);
+            for (room, node) in self.rooms[places.clone()].iter().zip(&self.order[places]) {
+                let Some(room) = room.filter(|it| is_enough(*it, asked)) else { continue };
+                let key = (by.key)(room);
+                if limit.is_none_or(|it| (key, node.0) <= it) {
+                    limit = visit(*node, key);
+                }
             }
         }
     }
 }
 
-/// Brings nodes into the order of so many leaves, split where they differ most.
-fn sort(all: &mut [(Amounts, NodeId)], leaves: usize, largest: &[f64; 4]) {
+/// Brings nodes into the order of so many leaves, split where their shares, or the sum of these, differ most.
+fn sort(all: &mut [([u64; 5], NodeId)], leaves: usize) {
     if leaves == 1 || all.len() < 2 {
         return;
     }
-    let mut extent = Extent::NONE;
-    for (free, _) in &*all {
-        extent = extent.with(Extent { least: *free, most: *free });
+    let (mut least, mut most) = ([u64::MAX; 5], [0; 5]);
+    for (shares, _) in &*all {
+        for it in 0..5 {
+            least[it] = least[it].min(shares[it]);
+            most[it] = most[it].max(shares[it]);
+        }
     }
-    let spread = |it: usize| (extent.most[it] - extent.least[it]) as f64 / largest[it];
-    let axis = (0..4).max_by(|a, b| spread(*a).total_cmp(&spread(*b))).expect("there are four");
+    let axis = (0..5).max_by_key(|it| most[*it] - least[*it]).expect("there are some");
     let middle = all.len() / 2;
     all.select_nth_unstable_by_key(middle, |it| (it.0[axis], it.1));
     let (low, high) = all.split_at_mut(middle);
-    sort(low, leaves / 2, largest);
-    sort(high, leaves / 2, largest);
+    sort(low, leaves / 2);
+    sort(high, leaves / 2);
 }

@@ -14,7 +14,7 @@ use cluster::nodes::Nodes;
 use cluster::touched::Mark;
 
 /// More changed nodes than one in this many: a look at all costs less than looking at each of them.
-const FEW: usize = if cfg!(test) { 1 } else { 8 };
+const FEW: usize = if cfg!(test) { 1 } else { 16 };
 
 /// How much memory what is remembered may take, in bytes.
 const MEMORY_MAX: usize = 64 << 20;
@@ -108,7 +108,7 @@ impl Remembered for First {
 }
 
 /// A shortlist is as long as this when it is made, and up to twice as long later.
-const LENGTH: usize = if cfg!(test) { 3 } else { 32 };
+const LENGTH: usize = if cfg!(test) { 3 } else { 16 };
 
 /// A node with what it is compared by: lower is better. Equal keys are told apart by an order, then by row.
 pub(super) type Rated<K> = (K, u32, NodeId);
