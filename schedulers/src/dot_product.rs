@@ -149,7 +149,30 @@ impl Rank for DotProduct {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::check::check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_known_under_other_weights_bounds_what_is_now(
+            free in prop::array::uniform4(0u64..1_000),
+            asked in prop::array::uniform4(0u64..1_000),
+            old in prop::array::uniform4(1u64..1 << 20),
+            new in prop::array::uniform4(1u64..1 << 20),
+        ) {
+            let (weights, tie, scale) = (Weights::Demand, Tie::default(), Scale::of([1_000; 4]));
+            let mut this = DotProduct { weights, tie, scale, factors: old, terms: [0; 4] };
+            let mut key = |factors: [u64; 4]| {
+                this.factors = factors;
+                this.terms = std::array::from_fn(|it| factors[it] * asked[it]);
+                (this.product(this.scale.shares(free)), this.clone())
+            };
+            let (before, _) = key(old);
+            let (after, this) = key(new);
+            prop_assert!(this.reweighed(before, old).is_some_and(|it| after >= it));
+        }
+    }
 
     #[test]
     fn goes_where_the_wanted_resource_is() {

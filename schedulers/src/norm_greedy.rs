@@ -132,7 +132,25 @@ impl Rank for NormGreedy {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::check::check;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_known_under_other_weights_bounds_what_is_now(
+            free in prop::array::uniform4(0u64..1_000),
+            old in prop::array::uniform4(0u64..1 << 20),
+            new in prop::array::uniform4(0u64..1 << 20),
+        ) {
+            let (weights, tie, scale) = (Weights::Demand, Tie::default(), Scale::of([1_000; 4]));
+            let mut this = NormGreedy { weights, tie, scale, factors: old };
+            let key = |it: &NormGreedy| it.squares(it.scale.shares(free), [0; 4]);
+            let before = key(&this);
+            this.factors = new;
+            prop_assert!(this.reweighed(before, old).is_some_and(|it| key(&this) >= it));
+        }
+    }
 
     #[test]
     fn leaves_the_node_closest_to_full() {
