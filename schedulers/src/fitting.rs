@@ -71,6 +71,11 @@ impl Rows {
         self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a &= !b);
     }
 
+    /// Takes out those that are not in the other, which is as wide.
+    pub(crate) fn keep(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a &= b);
+    }
+
     /// Takes out all but those with the least of this.
     pub(crate) fn keep_least(&mut self, value: impl Fn(usize) -> u64) {
         let least = self.iter().map(&value).min();

@@ -63,6 +63,7 @@ enum Place {
     In {
         class: u16,
         cell: Cell,
+        containers: u32,
         at: u32,
     },
 }
@@ -74,12 +75,18 @@ struct Cell {
     memory: u8,
 }
 
+/// Nodes of a cell with as many containers.
+#[derive(Debug)]
+struct Alike {
+    containers: u32,
+    nodes: Vec<Entry>,
+}
+
 /// A node in its cell.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     used: [i64; 2],
     row: u32,
-    containers: u32,
 }
 
 /// Nodes that offer about as much CPU and memory.
@@ -87,15 +94,18 @@ struct Entry {
 struct Class {
     /// Between what their [totals](Load::total_cpus) are.
     totals: [RangeInclusive<i64>; 2],
-    /// The most that they offer.
-    offered: [i64; 2],
+    /// Between what they offer.
+    offered: [RangeInclusive<i64>; 2],
     /// By the sum of both percentages: bit `cpu` is set if that cell has nodes.
     cells: Vec<u128>,
     /// Which of those are not zero.
     sums: [u64; 4],
     /// By sum and CPU: the place of the cell's nodes, plus one.
     slots: Vec<u16>,
-    nodes: Vec<Vec<Entry>>,
+    /// Ascending.
+    nodes: Vec<Vec<Alike>>,
+    /// Empty ones, for their memory.
+    spare: Vec<Vec<Entry>>,
 }
 
 impl Index {
@@ -158,12 +168,12 @@ impl Index {
     fn set(&mut self, row: u32, loads: &[Load], nodes: &Nodes) {
         let load = &loads[row as usize];
         let old = self.places[row as usize];
-        let entry = Entry { used: used(load), row, containers: load.containers as u32 };
+        let (entry, containers) = (Entry { used: used(load), row }, load.containers as u32);
         let held = SCALARS.map(|it| nodes.held(it)[row as usize]);
         // What bounds rely on.
         let is_regular = load.health == 100
             && (0..2).all(|it| {
-                offered(row as usize, nodes)[it] < OFFERED_MAX && entry.used[it] as u64 <= held[it]
+                offered(row as usize, nodes)[it] < OFFERED_MAX && entry.used[it] as u64 == held[it]
             });
         let new = match nodes.ready()[row as usize] {
             false => Place::Out,
@@ -182,16 +192,12 @@ impl Index {
                     Place::In { class, .. } => class,
                     _ => self.class_of[&totals(load).map(|it| upper(it, self.bits))],
                 };
-                Place::In { class, cell: Cell { cpu, memory }, at: 0 }
+                Place::In { class, cell: Cell { cpu, memory }, containers, at: 0 }
             }
         };
         match (old, new) {
-            (Place::In { class, cell, at }, Place::In { cell: to, .. }) if cell == to => {
-                self.classes[usize::from(class)].at(cell)[at as usize] = entry;
-                return;
-            }
-            (Place::In { class, cell, at }, _) => {
-                if let Some(moved) = self.classes[usize::from(class)].remove(cell, at)
+            (Place::In { class, cell, containers, at }, _) => {
+                if let Some(moved) = self.classes[usize::from(class)].remove(cell, containers, at)
                     && let Place::In { at: place, .. } = &mut self.places[moved as usize]
                 {
                     *place = at;
@@ -207,8 +213,8 @@ impl Index {
         }
         self.places[row as usize] = match new {
             Place::In { class, cell, .. } => {
-                let at = self.classes[usize::from(class)].insert(cell, entry);
-                Place::In { class, cell, at }
+                let at = self.classes[usize::from(class)].insert(cell, containers, entry);
+                Place::In { class, cell, containers, at }
             }
             Place::Odd(_) => {
                 self.odd.push(row);
@@ -218,12 +224,14 @@ impl Index {
         };
     }
 
-    /// Leaves in `best` all nodes that fit, are equally good and better than all others.
+    /// Leaves in `best` all nodes that fit, are equally good and better than all others. `is_plain` if CPU and memory
+    /// are all there is to look at.
     pub(super) fn search(
         &self,
         strategy: Strategy,
         request: &Request,
         loads: &[Load],
+        is_plain: bool,
         fits: impl Fn(NodeId) -> bool,
         best: &mut Best,
     ) {
@@ -232,7 +240,7 @@ impl Index {
             best.weigh(request, loads, row, &fits);
         }
         for class in &self.classes {
-            class.search(request, loads, &fits, best);
+            class.search(request, loads, is_plain, &fits, best);
         }
     }
 }
@@ -258,6 +266,12 @@ impl Best {
         self.key.is_none_or(|it| self.first(percent) <= it.0)
     }
 
+    /// The same of a node with so many containers.
+    fn may_have_with(&self, percent: i64, containers: u32) -> bool {
+        let key = (self.first(percent), self.sign() * i64::from(containers));
+        self.key.is_none_or(|it| key <= it)
+    }
+
     /// The first part of the key of a healthy node, by its percentages together.
     fn first(&self, percent: i64) -> i64 {
         self.sign() * percent - HEALTH
@@ -278,22 +292,19 @@ impl Best {
         }
     }
 
-    /// The nodes of a cell of a class that are all alike: each percentage is one of two.
+    /// Nodes of a cell of a class that offer the same: each percentage is one of two.
     #[inline]
     fn look(
         &mut self,
-        sides: [Side; 2],
-        percent: [i64; 2],
-        nodes: &[Entry],
+        [cpu, memory]: [(i64, i64); 2],
+        alike: &Alike,
         fits: impl Fn(NodeId) -> bool,
     ) {
-        let part = |it: usize| (sides[it].bounds(percent[it]).0, sides[it].step(percent[it]));
-        let [cpu, memory] = [part(0), part(1)];
         let of = |(least, step): (i64, i64), used: i64| least + i64::from(used * 100 >= step);
-        for entry in nodes {
+        for entry in &alike.nodes {
             let (cpu, memory) = (of(cpu, entry.used[0]), of(memory, entry.used[1]));
             if cpu <= 100 && memory <= 100 {
-                let key = (self.first(cpu + memory), self.sign() * i64::from(entry.containers));
+                let key = (self.first(cpu + memory), self.sign() * i64::from(alike.containers));
                 self.offer(key, entry.row, &fits);
             }
         }
@@ -325,25 +336,29 @@ struct Side {
     most: i64,
     /// Higher percentages leave no room.
     limit: i64,
+    /// Lower ones do.
+    sure: i64,
 }
 
 impl Side {
     /// `None` if no node of the class has room.
-    fn of(asked: i64, totals: &RangeInclusive<i64>, offered: i64) -> Option<Self> {
+    fn of(asked: i64, totals: &RangeInclusive<i64>, offered: &RangeInclusive<i64>) -> Option<Self> {
         let (&low, &high) = (totals.start(), totals.end());
         let total = if low == high { low } else { 0 };
         if asked <= 0 {
-            return Some(Self { asked, total, least: 0, most: 0, limit: PERCENT_MAX });
+            let (limit, sure) = (PERCENT_MAX, PERCENT_MAX + 1);
+            return Some(Self { asked, total, least: 0, most: 0, limit, sure });
         }
-        if asked > high || asked > offered {
+        if asked > high || asked > *offered.end() {
             return None;
         }
         let least = asked * 100 / high;
         let (most, full) = match low {
             ..=0 => (100, 100),
-            _ => (asked * 100 / low + 1, (offered - asked) * 100 / low),
+            _ => (asked * 100 / low + 1, (offered.end() - asked) * 100 / low),
         };
-        Some(Self { asked, total, least, most, limit: full.min(100 - least) })
+        let sure = if total > 0 && offered.start() == offered.end() { full } else { 0 };
+        Some(Self { asked, total, least, most, limit: full.min(100 - least), sure })
     }
 
     /// The percentages that a node may have, of those in a cell.
@@ -369,21 +384,23 @@ impl Class {
         #[expect(clippy::reversed_empty_ranges, reason = "nothing is in it yet")]
         let empty = i64::MAX..=i64::MIN;
         Self {
-            totals: [empty.clone(), empty],
-            offered: [0; 2],
+            totals: [empty.clone(), empty.clone()],
+            offered: [empty.clone(), empty],
             cells: vec![0; sums],
             sums: [0; 4],
             slots: vec![0; sums * PERCENTAGES],
             nodes: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
     /// One more node may come.
     fn widen(&mut self, totals: [i64; 2], offered: [i64; 2]) {
+        let wider =
+            |range: &RangeInclusive<i64>, it: i64| it.min(*range.start())..=it.max(*range.end());
         for it in 0..2 {
-            let range = &self.totals[it];
-            self.totals[it] = totals[it].min(*range.start())..=totals[it].max(*range.end());
-            self.offered[it] = self.offered[it].max(offered[it]);
+            self.totals[it] = wider(&self.totals[it], totals[it]);
+            self.offered[it] = wider(&self.offered[it], offered[it]);
         }
     }
 
@@ -391,38 +408,44 @@ impl Class {
         &mut self.slots[cell.sum() * PERCENTAGES + usize::from(cell.cpu)]
     }
 
-    /// The nodes of a cell, which has or had some.
-    fn at(&mut self, cell: Cell) -> &mut Vec<Entry> {
-        let slot = usize::from(*self.slot(cell)) - 1;
-        &mut self.nodes[slot]
-    }
-
-    /// Says where in its cell the node is.
-    fn insert(&mut self, cell: Cell, entry: Entry) -> u32 {
+    /// Says where among those alike the node is.
+    fn insert(&mut self, cell: Cell, containers: u32, entry: Entry) -> u32 {
         if *self.slot(cell) == 0 {
             self.nodes.push(Vec::new());
             *self.slot(cell) = self.nodes.len() as u16;
         }
         self.cells[cell.sum()] |= 1 << cell.cpu;
         self.sums[cell.sum() / 64] |= 1 << (cell.sum() % 64);
-        let nodes = self.at(cell);
-        nodes.push(entry);
-        nodes.len() as u32 - 1
+        let slot = usize::from(*self.slot(cell)) - 1;
+        let all = &mut self.nodes[slot];
+        let at = all.partition_point(|it| it.containers < containers);
+        if all.get(at).is_none_or(|it| it.containers != containers) {
+            let nodes = self.spare.pop().unwrap_or_default();
+            all.insert(at, Alike { containers, nodes });
+        }
+        all[at].nodes.push(entry);
+        all[at].nodes.len() as u32 - 1
     }
 
     /// Says which node has the place now.
-    fn remove(&mut self, cell: Cell, at: u32) -> Option<u32> {
-        let nodes = self.at(cell);
+    fn remove(&mut self, cell: Cell, containers: u32, at: u32) -> Option<u32> {
+        let slot = usize::from(*self.slot(cell)) - 1;
+        let all = &mut self.nodes[slot];
+        let alike = all.partition_point(|it| it.containers < containers);
+        let nodes = &mut all[alike].nodes;
         nodes.swap_remove(at as usize);
-        if nodes.is_empty() {
+        if !nodes.is_empty() {
+            return nodes.get(at as usize).map(|it| it.row);
+        }
+        self.spare.push(all.remove(alike).nodes);
+        if all.is_empty() {
             let sum = cell.sum();
             self.cells[sum] &= !(1 << cell.cpu);
             if self.cells[sum] == 0 {
                 self.sums[sum / 64] &= !(1 << (sum % 64));
             }
-            return None;
         }
-        nodes.get(at as usize).map(|it| it.row)
+        None
     }
 
     /// Offers all nodes that may be among the best.
@@ -430,12 +453,14 @@ impl Class {
         &self,
         request: &Request,
         loads: &[Load],
+        is_plain: bool,
         fits: &impl Fn(NodeId) -> bool,
         best: &mut Best,
     ) {
-        let (totals, offered) = (&self.totals, self.offered);
-        let Some(cpu) = Side::of(request.cpus, &totals[0], offered[0]) else { return };
-        let Some(memory) = Side::of(request.memory_bytes, &totals[1], offered[1]) else { return };
+        let ([cpus, memory], [by_cpu, by_memory]) = (&self.totals, &self.offered);
+        let Some(cpu) = Side::of(request.cpus, cpus, by_cpu) else { return };
+        let Some(memory) = Side::of(request.memory_bytes, memory, by_memory) else { return };
+        let is_exact = cpu.total > 0 && memory.total > 0;
         let is_low_best = best.sign() > 0;
         let bound = |(least, most): (i64, i64)| if is_low_best { least } else { most };
         // What is not requested weighs the same on all nodes: then the sum of a cell says nothing.
@@ -450,16 +475,32 @@ impl Class {
             while left != 0 {
                 let at = i64::from(left.trailing_zeros());
                 left &= left - 1;
-                let percent = [at, sum - at];
-                if best.may_have(bound(cpu.bounds(at)) + bound(memory.bounds(sum - at))) {
-                    let slot = usize::from(self.slots[sum as usize * PERCENTAGES + at as usize]);
-                    let nodes = &self.nodes[slot - 1];
-                    match cpu.total > 0 && memory.total > 0 {
-                        true => best.look([cpu, memory], percent, nodes, fits),
-                        false => {
-                            nodes.iter().for_each(|it| best.weigh(request, loads, it.row, fits))
+                let (by_cpu, by_memory) = (cpu.bounds(at), memory.bounds(sum - at));
+                let percent = bound(by_cpu) + bound(by_memory);
+                if !best.may_have(percent) {
+                    continue;
+                }
+                let slot = usize::from(self.slots[sum as usize * PERCENTAGES + at as usize]);
+                let parts = [(by_cpu.0, cpu.step(at)), (by_memory.0, memory.step(sum - at))];
+                let is_sure = is_plain && at < cpu.sure && sum - at < memory.sure;
+                let mut look = |alike: &Alike| {
+                    if !best.may_have_with(percent, alike.containers) {
+                        return;
+                    }
+                    match (is_exact, is_sure) {
+                        (true, true) => best.look(parts, alike, |_| true),
+                        (true, false) => best.look(parts, alike, fits),
+                        (false, _) => {
+                            alike
+                                .nodes
+                                .iter()
+                                .for_each(|it| best.weigh(request, loads, it.row, fits));
                         }
                     }
+                };
+                match is_low_best {
+                    true => self.nodes[slot - 1].iter().for_each(&mut look),
+                    false => self.nodes[slot - 1].iter().rev().for_each(&mut look),
                 }
             }
         }

@@ -450,7 +450,9 @@ impl Mirror {
     ) -> Option<usize> {
         let Self { loads, index, best, .. } = self;
         index.refresh(loads, nodes);
-        index.search(strategy, request, loads, |it| nodes.fits(ask.shape, it), best);
+        let is_plain = nodes.is_plain(ask.shape) && ask.shape.amounts[Resource::Disk.row()] == 0;
+        let fits = |it| nodes.fits(ask.shape, it);
+        index.search(strategy, request, loads, is_plain, fits, best);
         #[cfg(test)]
         {
             let fit = (0..loads.len()).filter(|it| nodes.fits(ask.shape, NodeId(*it as u32)));

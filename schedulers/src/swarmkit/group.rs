@@ -40,7 +40,8 @@ pub fn schedule(
     let mut rows: Vec<usize> = (0..nodes.len()).collect();
     order(&mut rows);
     let mut ranks: Vec<Rank> = nodes.iter().map(|it| Rank::of(it, spec, now_us)).collect();
-    schedule_ranked(Ranked { nodes, ranks: &mut ranks }, &rows, spec, tasks, order, recorder)
+    let site = Ranked { nodes, ranks: &mut ranks, least: Rank::default() };
+    schedule_ranked(site, rows, spec, tasks, order, recorder)
 }
 
 /// Nodes with what [`Rank::of`] says of them, both by row.
@@ -49,23 +50,26 @@ pub struct Ranked<'a> {
     pub nodes: &'a mut [Node],
     /// Of those that are walked over; kept right when tasks are placed.
     pub ranks: &'a mut [Rank],
+    /// None of those is better.
+    pub least: Rank,
 }
 
 /// As [`schedule`], of a caller who keeps the ranks and has put the nodes in order himself.
 ///
 /// Without labels to spread over, the caller may leave nodes out of `walk` that would not pass; and for one task
-/// also those of which he knows better ones that pass. Then only [`Placed::refusal`] may be another.
+/// also those of which he knows better ones that pass. Then only [`Placed::refusal`] may be another; so it may be if
+/// there are none better than the [least](Ranked::least) rank, where the walk ends as soon as enough of those are found.
 pub fn schedule_ranked(
     site: Ranked<'_>,
-    walk: &[usize],
+    walk: impl IntoIterator<Item = usize>,
     spec: &Spec,
     tasks: usize,
     order: &mut impl FnMut(&mut [usize]),
     recorder: &mut impl Recorder,
 ) -> Placed {
     let mut pipeline = Pipeline::new(spec);
-    let Ranked { nodes, ranks } = site;
-    let tree = Tree::build(nodes, ranks, walk, spec, tasks, &mut pipeline);
+    let Ranked { nodes, ranks, least } = site;
+    let tree = Tree::build(nodes, ranks, walk, least, spec, tasks, &mut pipeline);
     let placed = Vec::with_capacity(tasks);
     let mut group =
         Group { nodes, ranks, spec, order, recorder, pipeline, tree, left: tasks, placed };

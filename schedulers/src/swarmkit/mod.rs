@@ -29,6 +29,7 @@ pub mod failures;
 pub mod filters;
 pub mod group;
 mod heap;
+mod levels;
 pub mod model;
 pub mod order;
 pub mod pipeline;

@@ -25,6 +25,7 @@ use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::best_fit_devices;
 use crate::swarmkit::failures::WINDOW_US;
 use crate::swarmkit::group::{Ranked, schedule_ranked};
+use crate::swarmkit::levels::Levels;
 use crate::swarmkit::model::{Node, Resources, Service, Spec, Spread, State as Known};
 use crate::swarmkit::order::Rank;
 use cluster::chance::{Chance, Purpose};
@@ -248,8 +249,8 @@ struct Seat {
 struct Walk {
     /// All rows, in the order of this decision.
     order: Vec<u32>,
-    /// Those that are walked over.
-    rows: Vec<usize>,
+    /// Those that are as good as any.
+    best: Rows,
 }
 
 impl Walk {
@@ -259,16 +260,9 @@ impl Walk {
         chance.shuffle(&mut self.order);
     }
 
-    /// Walks over those that are kept.
-    fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
-        self.rows.clear();
-        self.rows.extend(self.order.iter().map(|it| *it as usize).filter(|it| is_kept(*it)));
-    }
-
-    /// Walks over the first of those that are kept.
-    fn keep_first(&mut self, is_kept: impl Fn(usize) -> bool) {
-        self.rows.clear();
-        self.rows.extend(self.order.iter().map(|it| *it as usize).find(|it| is_kept(*it)));
+    /// Those of the rows that are in a set.
+    fn of(&self, kept: &Rows) -> impl Iterator<Item = usize> {
+        self.order.iter().map(|it| *it as usize).filter(|it| kept.has(*it))
     }
 }
 
@@ -282,6 +276,8 @@ struct Mirror {
     /// What each is ranked by, as if nothing of a service were there and nothing had failed; but see
     /// [`Mirror::rank_for`].
     ranks: Vec<Rank>,
+    /// Nodes by how many tasks they have.
+    levels: Levels,
     /// Where the tasks of a service are: rows, ascending, with how many.
     services: IdMap<Service, Vec<(usize, u32)>>,
     /// Where versions of services failed of late, oldest first.
@@ -349,6 +345,7 @@ impl Mirror {
     fn remove(&mut self, row: usize, spec: &Spec) {
         self.nodes[row].remove(spec, true);
         self.ranks[row].tasks -= 1;
+        self.levels.set(row, self.ranks[row].tasks);
         let rows = self.services.get_mut(&spec.service).expect("its task was counted");
         let at = rows.binary_search_by_key(&row, |it| it.0).expect("its task was counted here");
         rows[at].1 -= 1;
@@ -363,6 +360,7 @@ impl Mirror {
 
     /// A task of the service is on the node, which knows it already.
     fn count(&mut self, row: usize, service: Service) {
+        self.levels.set(row, self.ranks[row].tasks);
         let rows = self.services.get_or_insert_with(service, Vec::new);
         match rows.binary_search_by_key(&row, |it| it.0) {
             Ok(at) => rows[at].1 += 1,
@@ -411,6 +409,7 @@ impl Mirror {
                 .resize_with(row + 1, || Resources { generic: disk(), ..Resources::default() });
             self.ranks.resize(row + 1, Rank::default());
         }
+        self.levels.set(row, self.ranks[row].tasks);
         let offered = resources(Resource::SCALARS.map(|it| state.nodes().allocatable(it)[row]));
         let (before, available) = (&mut self.offered[row], &mut self.nodes[row].available);
         available.nano_cpus += offered.nano_cpus - before.nano_cpus;
@@ -528,33 +527,31 @@ impl Mirror {
         walk.draw(self.nodes.len(), chance);
         self.rank_for(spec, now_us);
         let debts = self.forgive();
-        let is_spread = !spec.spread.is_empty();
-        if is_spread {
+        let mut order = |places: &mut [usize]| chance.shuffle(places);
+        let placed = if spec.spread.is_empty() {
+            let least = self.keep_best(spec, &mut walk.best);
+            let Self { nodes, ranks, fits, .. } = self;
+            let mut run = |rows: &mut dyn Iterator<Item = usize>| {
+                let site = Ranked { nodes, ranks, least };
+                schedule_ranked(site, rows, spec, tasks, &mut order, &mut ()).nodes
+            };
+            let one = match tasks {
+                1 => run(&mut walk.of(&walk.best).take(1)),
+                _ => Vec::new(),
+            };
+            // For one only if the profile rejects what the ledger takes for fitting.
+            if one.is_empty() { run(&mut walk.of(fits)) } else { one }
+        } else {
             for (row, node) in self.nodes.iter_mut().enumerate() {
                 node.state = if self.fits.has(row) { Known::Ready } else { Known::Down };
             }
-            walk.keep(|_| true);
-        } else if tasks == 1 {
-            let best = self.fits.iter().map(|it| self.ranks[it]).min();
-            walk.keep_first(|it| self.fits.has(it) && Some(self.ranks[it]) == best);
-        } else {
-            walk.keep(|it| self.fits.has(it));
-        }
-        let mut order = |places: &mut [usize]| chance.shuffle(places);
-        let Self { nodes, ranks, .. } = self;
-        let mut run = |walk: &Walk| {
-            let site = Ranked { nodes, ranks };
-            schedule_ranked(site, &walk.rows, spec, tasks, &mut order, &mut ()).nodes
-        };
-        let mut placed = run(walk);
-        if placed.is_empty() && !is_spread && tasks == 1 {
-            // The profile rejects what the ledger takes for fitting.
-            walk.keep(|it| self.fits.has(it));
-            placed = run(walk);
-        }
-        if is_spread {
+            let rows = walk.order.iter().map(|it| *it as usize);
+            let Self { nodes, ranks, .. } = self;
+            let site = Ranked { nodes, ranks, least: Rank::default() };
+            let placed = schedule_ranked(site, rows, spec, tasks, &mut order, &mut ()).nodes;
             self.nodes.iter_mut().for_each(|it| it.state = Known::Ready);
-        }
+            placed
+        };
         self.claim(debts);
         self.unrank(spec);
         for &row in &placed {
@@ -563,6 +560,25 @@ impl Mirror {
             self.count(row, spec.service);
         }
         placed
+    }
+
+    /// Finds the best nodes where the task may go, and their rank. The ranks are [made](Self::rank_for).
+    fn keep_best(&self, spec: &Spec, best: &mut Rows) -> Rank {
+        let Self { ranks, services, failed, levels, fits, .. } = self;
+        best.clone_from(fits);
+        for &(row, _) in services.get(&spec.service).into_iter().flatten() {
+            best.set(row, false);
+        }
+        for &row in failed.get(&(spec.service, spec.version)).into_iter().flatten() {
+            best.set(row, best.has(row) && ranks[row].failures == 0);
+        }
+        if let Some(tasks) = levels.keep_fewest(best) {
+            return Rank { tasks, ..Rank::default() };
+        }
+        let least = fits.iter().map(|it| ranks[it]).min().unwrap_or_default();
+        best.clone_from(fits);
+        best.retain(|row| ranks[row] == least);
+        least
     }
 
     /// Makes the ranks those for tasks of this spec.
@@ -687,6 +703,7 @@ mod tests {
             assert_eq!(mirror.offered, anew.offered);
             assert_eq!(mirror.ranks, anew.ranks);
             assert_eq!(mirror.in_debt, anew.in_debt);
+            assert_eq!(mirror.levels.of, anew.levels.of);
             assert_eq!(mirror.services.len(), anew.services.len());
             assert_eq!(mirror.failed.len(), anew.failed.len());
             assert_eq!(mirror.seats.len(), anew.seats.len());

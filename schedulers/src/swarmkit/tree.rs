@@ -28,7 +28,8 @@ pub struct Branch {
     pub depth: usize,
     /// A node of it, which shows the branch's value of the last of them.
     pub first_node: usize,
-    /// Active tasks of the service below it when the tree was built; not changed by what is placed.
+    /// Active tasks of the service below it when the tree was built; not changed by what is placed, and not counted
+    /// in a root without branches.
     pub tasks: u64,
     /// Places of its branches; none in a leaf.
     pub next: Vec<usize>,
@@ -37,20 +38,26 @@ pub struct Branch {
 }
 
 impl Tree {
-    /// Splits the nodes, taken in this order, for so many tasks. `ranks` are theirs, by row.
+    /// Splits the nodes, taken in this order, for so many tasks, of which there is one at least. `ranks` are theirs, by
+    /// row; none is better than `least`.
     pub fn build(
         nodes: &[Node],
         ranks: &[Rank],
-        order: &[usize],
+        order: impl IntoIterator<Item = usize>,
+        least: Rank,
         spec: &Spec,
         tasks: usize,
         pipeline: &mut Pipeline<'_>,
     ) -> Self {
+        if spec.spread.is_empty() {
+            let leaf = Self::leaf(nodes, ranks, order, least, tasks, pipeline);
+            return Self { branches: vec![leaf] };
+        }
         let key = |row: usize| ranks[row];
         let mut branches = vec![Branch::default()];
         // The place of a branch by the one above and the value.
         let mut places = BTreeMap::<(usize, &str), usize>::new();
-        for &row in order {
+        for row in order {
             let node = &nodes[row];
             let of_service = u64::from(ranks[row].of_service);
             let mut at = 0;
@@ -80,6 +87,36 @@ impl Tree {
             }
         }
         Self { branches }
+    }
+
+    /// The root, if there are no labels.
+    fn leaf(
+        nodes: &[Node],
+        ranks: &[Rank],
+        order: impl IntoIterator<Item = usize>,
+        least: Rank,
+        tasks: usize,
+        pipeline: &mut Pipeline<'_>,
+    ) -> Branch {
+        let key = |row: usize| ranks[row];
+        let mut kept = Vec::with_capacity(tasks.min(nodes.len()));
+        let mut worst = None;
+        for row in order {
+            if worst.is_some_and(|it| key(row) >= it) || !pipeline.process(&nodes[row]) {
+                continue;
+            }
+            match worst {
+                None => heap::push(&mut kept, row, key),
+                Some(_) => heap::replace_root(&mut kept, row, key),
+            }
+            if kept.len() == tasks {
+                worst = kept.first().map(|it| key(*it));
+                if worst == Some(least) {
+                    break;
+                }
+            }
+        }
+        Branch { kept, ..Branch::default() }
     }
 
     /// The nodes of a leaf, best first. On a second visit those that no longer pass are dropped.
@@ -117,6 +154,9 @@ mod tests {
     use crate::swarmkit::model::{Availability, Spread};
     use crate::swarmkit::tests::{nodes, service};
 
+    /// Nothing is known of the ranks.
+    const LEAST: Rank = Rank { failures: 0, of_service: 0, tasks: 0 };
+
     fn ranks(nodes: &[Node], spec: &Spec) -> Vec<Rank> {
         nodes.iter().map(|it| Rank::of(it, spec, 0)).collect()
     }
@@ -128,7 +168,7 @@ mod tests {
         let label = |it: &str| Spread::NodeLabel(it.to_owned());
         let spec = Spec { spread: vec![label("az"), label("rack")], ..service() };
         let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
-        let tree = Tree::build(&nodes, &ranks, &[3, 2, 1, 0], &spec, 9, &mut pipeline);
+        let tree = Tree::build(&nodes, &ranks, [3, 2, 1, 0], LEAST, &spec, 9, &mut pipeline);
         let shown: Vec<String> = tree
             .branches
             .iter()
@@ -153,7 +193,7 @@ mod tests {
         let nodes = nodes("a=3 b=2 c=1 d=2");
         let spec = service();
         let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
-        let mut tree = Tree::build(&nodes, &ranks, &[0, 1, 2, 3], &spec, 2, &mut pipeline);
+        let mut tree = Tree::build(&nodes, &ranks, [0, 1, 2, 3], LEAST, &spec, 2, &mut pipeline);
         assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [2, 1]);
     }
 
@@ -163,9 +203,9 @@ mod tests {
         nodes[1].availability = Availability::Pause;
         let spec = service();
         let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
-        Tree::build(&nodes, &ranks, &[0, 1], &spec, 1, &mut pipeline);
+        Tree::build(&nodes, &ranks, [0, 1], LEAST, &spec, 1, &mut pipeline);
         assert_eq!(pipeline.counts().to_string(), "no suitable node");
-        Tree::build(&nodes, &ranks, &[1], &spec, 1, &mut pipeline);
+        Tree::build(&nodes, &ranks, [1], LEAST, &spec, 1, &mut pipeline);
         assert_ne!(pipeline.counts().to_string(), "no suitable node");
     }
 
@@ -174,7 +214,7 @@ mod tests {
         let mut nodes = nodes("a b c d");
         let spec = Spec { max_replicas: 1, ..service() };
         let (ranks, mut pipeline) = (ranks(&nodes, &spec), Pipeline::new(&spec));
-        let mut tree = Tree::build(&nodes, &ranks, &[0, 1, 2, 3], &spec, 4, &mut pipeline);
+        let mut tree = Tree::build(&nodes, &ranks, [0, 1, 2, 3], LEAST, &spec, 4, &mut pipeline);
         assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [1, 2, 3, 0]);
         nodes[1].add(&spec, true);
         assert_eq!(tree.ordered(0, &nodes, &ranks, &mut pipeline), [2, 3, 0]);
