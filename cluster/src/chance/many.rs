@@ -44,18 +44,18 @@ pub(super) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) -> usize {
     let before = last;
     let mut scaled = Scaled::default();
     while last > 0 && many(&key, block, last + 1 + begin, &mut scaled) {
-        let mut skipped = begin;
-        'all: for lane in 0..BLOCKS {
-            for number in &scaled {
-                if skipped > 0 {
-                    skipped -= 1;
-                    continue;
+        if begin == 0 && last >= BLOCKS * IN_BLOCK {
+            for lane in 0..BLOCKS {
+                for number in &scaled {
+                    items.swap(last, number[lane] as usize);
+                    last -= 1;
                 }
-                items.swap(last, number[lane] as usize);
+            }
+        } else {
+            let end = (BLOCKS * IN_BLOCK).min(begin + last);
+            for it in begin..end {
+                items.swap(last, scaled[it % IN_BLOCK][it / IN_BLOCK] as usize);
                 last -= 1;
-                if last == 0 {
-                    break 'all;
-                }
             }
         }
         block = block.wrapping_add(BLOCKS as u64);

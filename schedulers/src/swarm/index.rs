@@ -262,21 +262,25 @@ impl Best {
     }
 
     /// Whether a node may be among the best if its percentages together can be this.
+    #[inline]
     fn may_have(&self, percent: i64) -> bool {
         self.key.is_none_or(|it| self.first(percent) <= it.0)
     }
 
     /// The same of a node with so many containers.
+    #[inline]
     fn may_have_with(&self, percent: i64, containers: u32) -> bool {
         let key = (self.first(percent), self.sign() * i64::from(containers));
         self.key.is_none_or(|it| key <= it)
     }
 
     /// The first part of the key of a healthy node, by its percentages together.
+    #[inline]
     fn first(&self, percent: i64) -> i64 {
         self.sign() * percent - HEALTH
     }
 
+    #[inline]
     fn sign(&self) -> i64 {
         if self.strategy == Strategy::Binpack { -1 } else { 1 }
     }
@@ -292,7 +296,7 @@ impl Best {
         }
     }
 
-    /// Nodes of a cell of a class that offer the same: each percentage is one of two.
+    /// Nodes of a cell of a class that offer the same: each percentage is one of two, so that there are four keys.
     #[inline]
     fn look(
         &mut self,
@@ -300,12 +304,29 @@ impl Best {
         alike: &Alike,
         fits: impl Fn(NodeId) -> bool,
     ) {
-        let of = |(least, step): (i64, i64), used: i64| least + i64::from(used * 100 >= step);
+        let containers = self.sign() * i64::from(alike.containers);
+        let keys = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(more_cpu, more_memory)| {
+            let (cpu, memory) = (cpu.0 + more_cpu, memory.0 + more_memory);
+            (cpu <= 100 && memory <= 100).then(|| (self.first(cpu + memory), containers))
+        });
+        let counts = |best: Option<(i64, i64)>| {
+            keys.map(|key| key.is_some_and(|it| best.is_none_or(|best| it <= best)))
+        };
+        let mut may_count = counts(self.key);
+        if may_count == [false; 4] {
+            return;
+        }
         for entry in &alike.nodes {
-            let (cpu, memory) = (of(cpu, entry.used[0]), of(memory, entry.used[1]));
-            if cpu <= 100 && memory <= 100 {
-                let key = (self.first(cpu + memory), self.sign() * i64::from(alike.containers));
+            let [more_cpu, more_memory] = [entry.used[0] >= cpu.1, entry.used[1] >= memory.1];
+            let which = usize::from(more_cpu) + 2 * usize::from(more_memory);
+            if may_count[which]
+                && let Some(key) = keys[which]
+            {
+                let before = self.key;
                 self.offer(key, entry.row, &fits);
+                if self.key != before {
+                    may_count = counts(self.key);
+                }
             }
         }
     }
@@ -369,11 +390,12 @@ impl Side {
         }
     }
 
-    /// From how much used, in hundreds, a node of the cell has one percent more than the least.
+    /// From how much used a node of the cell has one percent more than the least.
     fn step(&self, percent: i64) -> i64 {
         match self.asked {
             0 => i64::MAX,
-            asked => (percent + self.least + 1) * self.total - asked * 100,
+            // (used + asked) × 100 ≥ percent × total
+            asked => ((percent + self.least + 1) * self.total + 99) / 100 - asked,
         }
     }
 }
