@@ -10,7 +10,8 @@
 //! **Floor B** is all that the manager does (events, reports, journal fingerprint, counts per group) and all
 //! metrics, under a scheduler that was told a node for every task. What a strategy costs beyond that is its own.
 //!
-//! The workload is the generator's likeness of Google 2011, held in memory beforehand, without faults. Times are
+//! The workload is the generator's likeness of Google 2011, or another (`--workload 'openb:DIR?nodes=gpu&pods=multigpu20'`,
+//! `--workload builtin:default`), held in memory beforehand, without faults. Times are
 //! processor time of the one thread, the best of `--rounds`, in which floors and strategies take turns, so that a busy
 //! machine is unkind to all alike.
 
@@ -40,6 +41,8 @@ struct Options {
     nodes: Vec<u32>,
     tasks: u64,
     load: String,
+    /// Instead of the likeness, with its own nodes and tasks.
+    workload: Option<Source>,
     rounds: usize,
     policies: Vec<Policy>,
 }
@@ -50,6 +53,7 @@ impl Options {
             nodes: vec![1_000, 12_500],
             tasks: 1_000_000,
             load: "0.8".to_owned(),
+            workload: None,
             rounds: 3,
             policies: Policy::all().collect(),
         };
@@ -71,6 +75,9 @@ impl Options {
                 "--tasks" => this.tasks = number(&value()?)?,
                 "--rounds" => this.rounds = number(&value()?)?.max(1) as usize,
                 "--load" => this.load = value()?,
+                "--workload" => {
+                    this.workload = Some(Source::parse(&value()?).map_err(|why| why.to_string())?);
+                }
                 "--policies" => {
                     let texts = value()?;
                     let list: Result<Vec<Policy>, String> = texts
@@ -81,7 +88,7 @@ impl Options {
                 }
                 other => {
                     return Err(format!(
-                        "{other} is no option; there are --nodes, --tasks, --load, --rounds and \
+                        "{other} is no option; there are --nodes, --tasks, --load, --workload, --rounds and \
                          --policies (split by semicolons)"
                     ));
                 }
@@ -100,11 +107,14 @@ impl ArrivalStream for Again<'_> {
     }
 }
 
-fn arrivals(nodes: u32, tasks: u64, load: &str) -> (Vec<Arrival>, Option<Instant>) {
+fn likeness(nodes: u32, tasks: u64, load: &str) -> Source {
     let name = format!("builtin:google-2011-like?nodes={nodes}&tasks={tasks}&load={load}");
-    let source = Source::parse(&name).expect("the built-in workloads are there");
+    Source::parse(&name).expect("the built-in workloads are there")
+}
+
+fn arrivals(source: &Source) -> (Vec<Arrival>, Option<Instant>) {
     let options = ReadOptions { seed: 1, ..ReadOptions::default() };
-    let workload = read(&source, &options).expect("they can be made");
+    let workload = read(source, &options).unwrap_or_else(|why| panic!("{source}: {why}"));
     let is_fault = |it: &Arrival| matches!(&it.what, What::Node { event, .. } if !matches!(event, NodeEvent::Joined(_)));
     let all = workload.stream().filter(|it| !is_fault(it)).collect();
     (all, workload.horizon())
@@ -185,7 +195,14 @@ impl Scheduler for Told {
         while let Some(task) = desk.head() {
             match self.0.0.get(&task) {
                 Some(&node) if desk.state().nodes().fits(desk.ask(task).shape, node) => {
-                    desk.place(task, node, DeviceSet::NONE);
+                    let (shape, nodes) = (desk.ask(task).shape, desk.state().nodes());
+                    let devices = match shape.gpu_count {
+                        0 => DeviceSet::NONE,
+                        _ => {
+                            nodes.best_fit_devices(shape, node).expect("a node that fits has them")
+                        }
+                    };
+                    desk.place(task, node, devices);
                 }
                 _ => desk.unfit(task),
             }
@@ -231,8 +248,11 @@ fn timed<T>(best: &mut Duration, work: impl FnOnce() -> T) -> T {
     out
 }
 
-fn table(options: &Options, nodes: u32) {
-    let (arrivals, until) = arrivals(nodes, options.tasks, &options.load);
+fn table(options: &Options, source: &Source) {
+    let (arrivals, until) = arrivals(source);
+    let is_join =
+        |it: &&Arrival| matches!(&it.what, What::Node { event: NodeEvent::Joined(_), .. });
+    let nodes = arrivals.iter().filter(is_join).count();
     let tasks = arrivals.iter().filter(|it| matches!(it.what, What::Task(_))).count() as u64;
     let workload = Workload { arrivals, until, tasks };
     let mut script = Script::default();
@@ -253,8 +273,8 @@ fn table(options: &Options, nodes: u32) {
     }
     let ns = |it: Duration| it.as_nanos() as f64 / workload.tasks as f64;
     println!(
-        "\n{nodes} nodes, {} tasks ({} placed by first-fit), load {}\n",
-        workload.tasks, seen.progress.placed, options.load
+        "\n{source}: {nodes} nodes, {} tasks ({} placed by first-fit)\n",
+        workload.tasks, seen.progress.placed
     );
     println!("| what | ns per task | ratio to B | placed |\n|---|---|---|---|");
     println!("| floor A | {:.0} | {:.3} | |", ns(a), ns(a) / ns(b));
@@ -269,7 +289,10 @@ fn main() {
         eprintln!("{why}");
         std::process::exit(2);
     });
+    if let Some(source) = &options.workload {
+        return table(&options, source);
+    }
     for &nodes in &options.nodes {
-        table(&options, nodes);
+        table(&options, &likeness(nodes, options.tasks, &options.load));
     }
 }
