@@ -25,14 +25,16 @@ use crate::parts::Part;
 use crate::policy::{Arguments, Plan, PolicyError};
 use crate::rank::{Locality, Rank, Tie, best_fit_devices};
 use cluster::demand::Resource;
+use cluster::id_map::IdMap;
 use cluster::ids::{ModelId, NodeId, ShapeId};
-use cluster::nodes::{DeviceSet, Nodes};
+use cluster::nodes::{Device, DeviceSet, Nodes};
 use cluster::scheduler::Ask;
 use cluster::shape::Shape;
 use cluster::state::State;
+use cluster::touched::Mark;
 use cluster::units::GpuMilli;
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The page of this strategy.
 pub const CARD: Card = Card {
@@ -141,7 +143,7 @@ impl Rank for Fgd {
         }
         let models = state.nodes().model_names().len();
         if self.scores.models != Some(models) {
-            let fragments = Fragments::new(&self.usual(state), state.nodes());
+            let fragments = Known::new(Fragments::new(&self.usual(state), state.nodes()));
             self.scores = Scores { fragments, models: Some(models), ..Scores::default() };
         }
         self.shape = ask.task.shape;
@@ -177,6 +179,56 @@ impl Rank for Fgd {
     }
 }
 
+/// [`Fragments::of`], remembered: nodes are alike when they have enough cpu for the same usual tasks and as much
+/// left of devices of one model, in whatever order. Sums over devices are of whole numbers, so the bits are the same.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    fragments: Fragments,
+    cpus: Vec<u64>,
+    known: IdMap<u128, f64>,
+}
+
+/// What is remembered at most; beyond, all is forgotten.
+const KNOWN_MAX: usize = 1 << 20;
+/// Devices that go into a key, ten bits each.
+const DEVICES_MAX: usize = 8;
+
+impl Known {
+    fn new(fragments: Fragments) -> Self {
+        Self { cpus: fragments.cpus(), fragments, known: IdMap::default() }
+    }
+
+    fn of(&mut self, cpu: u64, devices: &[Left]) -> f64 {
+        let Some(key) = self.key(cpu, devices) else { return self.fragments.of(cpu, devices) };
+        if self.known.len() >= KNOWN_MAX {
+            self.known = IdMap::default();
+        }
+        let fragments = &self.fragments;
+        *self.known.get_or_insert_with(key, || fragments.of(cpu, devices))
+    }
+
+    fn key(&self, cpu: u64, devices: &[Left]) -> Option<u128> {
+        let model = devices.first()?.model;
+        if devices.len() > DEVICES_MAX {
+            return None;
+        }
+        let mut left = [0; DEVICES_MAX];
+        for (left, it) in left.iter_mut().zip(devices) {
+            if it.model != model || it.milli >= 1 << 10 {
+                return None;
+            }
+            *left = it.milli;
+        }
+        left.sort_unstable();
+        let cpu = self.cpus.partition_point(|it| *it <= cpu) as u128;
+        // Devices that are full say nothing beside others of their model.
+        let key = left
+            .iter()
+            .fold(cpu << 16 | u128::from(model.0), |key, it| key << 10 | u128::from(*it));
+        (cpu < 1 << 32).then_some(key)
+    }
+}
+
 /// Kinds of tasks whose scores are kept; beyond, all are forgotten.
 const KINDS_MAX: usize = 256;
 /// No node has this version yet.
@@ -185,13 +237,15 @@ const NEVER: u64 = u64::MAX;
 /// Scores by kind of task and node, kept until the node changes. Scratch: they can always be computed anew.
 #[derive(Debug, Clone, Default)]
 struct Scores {
-    fragments: Fragments,
+    fragments: Known,
     /// How many GPU models the cluster had when the usual tasks were looked up; `None` before.
     models: Option<usize>,
     /// What is a fragment of each node now, with its version.
     now: Vec<(u64, f64)>,
     kinds: Vec<Kind>,
     columns: Vec<Vec<Scored>>,
+    /// When each column was last refreshed.
+    marks: Vec<Option<Mark>>,
     /// The column of each shape, where it is known.
     of_shape: Vec<Option<usize>>,
     /// The column of the task at hand.
@@ -233,13 +287,20 @@ impl Scores {
         let mut column = std::mem::take(&mut self.columns[at]);
         column.resize(nodes.len(), Scored { version: NEVER, score: 0, device: 0 });
         self.now.resize(nodes.len(), (NEVER, 0.0));
-        for (node, scored) in nodes.ids().zip(&mut column) {
-            let version = nodes.version(node);
+        let touched = self.marks[at].and_then(|it| nodes.touched_since(it));
+        let mut look_at = |node: NodeId| {
+            let (scored, version) = (&mut column[node.row()], nodes.version(node));
             if scored.version != version {
                 *scored = self.score(shape, node, nodes);
                 scored.version = version;
             }
+        };
+        match touched.filter(|it| it.len() < nodes.len()) {
+            Some(touched) => touched.for_each(look_at),
+            None => nodes.ids().for_each(&mut look_at),
         }
+        debug_assert!(nodes.ids().all(|it| column[it.row()].version == nodes.version(it)));
+        self.marks[at] = Some(nodes.mark());
         self.columns[at] = column;
     }
 
@@ -259,10 +320,12 @@ impl Scores {
                 if self.kinds.len() == KINDS_MAX {
                     self.kinds.clear();
                     self.columns.clear();
+                    self.marks.clear();
                     self.of_shape.clear();
                 }
                 self.kinds.push(kind);
                 self.columns.push(Vec::new());
+                self.marks.push(None);
                 self.kinds.len() - 1
             }
         };
@@ -283,7 +346,8 @@ impl Scores {
         let now = match self.now[node.row()] {
             (version, now) if version == nodes.version(node) => now,
             _ => {
-                let now = self.fragments.of_node(node, nodes);
+                devices_left(node, nodes, &mut self.devices);
+                let now = self.fragments.of(nodes.free(Resource::Cpu)[node.row()], &self.devices);
                 self.now[node.row()] = (nodes.version(node), now);
                 now
             }
@@ -294,7 +358,13 @@ impl Scores {
         if is_share(shape) {
             let mut is_first = true;
             for (index, device) in nodes.devices(node).iter().enumerate() {
-                if !device_fits(shape, device) {
+                let is_like = |(it, other): (&Left, &Device)| {
+                    *it == devices[index] && device_fits(shape, other)
+                };
+                // Like one before, it is no better.
+                if !device_fits(shape, device)
+                    || std::iter::zip(&devices[..index], nodes.devices(node)).any(is_like)
+                {
                     continue;
                 }
                 devices[index].milli -= milli;
@@ -319,12 +389,19 @@ impl Scores {
 /// 100 times the logistic function of so many thousandths of a device, cut to an integer.
 fn percent(fewer_milli: f64) -> u8 {
     let x = fewer_milli / 1000.0;
-    let passed = |percent: &u8| match percent {
-        // Computed in floating point, the function is one half a little below zero, too.
-        50 => x > -1.5 * f64::EPSILON,
-        // It is never computed as one for what a node can have; where it is, 53 bits run out.
-        100 => x > 36.736_800_569_677_1,
-        &it => x >= (f64::from(it) / f64::from(100 - it)).ln(),
+    static FROM: LazyLock<[(f64, bool); 101]> = LazyLock::new(|| {
+        std::array::from_fn(|percent| match percent {
+            // Computed in floating point, the function is one half a little below zero, too.
+            50 => (-1.5 * f64::EPSILON, false),
+            // It is never computed as one for what a node can have; where it is, 53 bits run out.
+            100 => (36.736_800_569_677_1, false),
+            it => ((it as f64 / (100 - it) as f64).ln(), true),
+        })
+    });
+    let from = &*FROM;
+    let passed = |&percent: &u8| match from[usize::from(percent)] {
+        (from, true) => x >= from,
+        (from, false) => x > from,
     };
     // The largest that is passed, by halving: what is passed is passed by all below.
     let (mut low, mut high) = (0, 101);
@@ -343,6 +420,8 @@ fn percent(fewer_milli: f64) -> u8 {
 mod tests {
     use super::*;
     use crate::check::check;
+    use cluster::units::MilliCpu;
+    use proptest::prelude::*;
 
     #[test]
     fn the_score_is_the_logistic_function_cut() {
@@ -377,5 +456,47 @@ mod tests {
     fn a_fragment_is_used_up_first() {
         // Of what is left over on n0 no half can be made.
         check("fgd", "8/8+1 8/8+1", "1/1+0.6 1/1+0.6 1/1+0.6 1/1+0.4", "n0 n1 - n0");
+    }
+
+    fn asked() -> impl Strategy<Value = (Asked, u64)> {
+        let models = prop::sample::select(vec!["", "a", "b", "a|b"]);
+        (0..5u64, 0..4u16, 1..5u32, models, 1..9u64).prop_map(
+            |(cpu, count, milli, models, times)| {
+                let (gpu_milli, models) = match count {
+                    0 => (0, ""),
+                    1 => (250 * milli, models),
+                    _ => (1000, models),
+                };
+                let (gpu_milli, models) = (GpuMilli(gpu_milli), models.to_owned());
+                (Asked { cpu: MilliCpu(cpu), gpu_milli, gpu_count: count, models }, times)
+            },
+        )
+    }
+
+    proptest! {
+        /// To the last bit, however often and in whatever order devices stand.
+        #[test]
+        fn what_is_known_is_what_would_be_found(
+            usual in prop::collection::vec(asked(), 0..9),
+            nodes in prop::collection::vec(
+                (0..6u64, prop::collection::vec((0..5u32, 0..9u16), 0..10), any::<bool>()),
+                1..40,
+            ),
+        ) {
+            let fragments = Fragments::new(&Usual::of(usual), &Nodes::default());
+            let mut known = Known::new(fragments.clone());
+            for (cpu, devices, is_mixed) in nodes {
+                let left = |&(milli, model): &(u32, u16)| {
+                    let model = ModelId(if is_mixed { model / 8 } else { 0 });
+                    Left { model, milli: 250 * milli }
+                };
+                let mut devices: Vec<Left> = devices.iter().map(left).collect();
+                for _ in 0..2 {
+                    let want = fragments.of(cpu, &devices);
+                    prop_assert_eq!(known.of(cpu, &devices).to_bits(), want.to_bits(), "{:?}", devices);
+                    devices.reverse();
+                }
+            }
+        }
     }
 }

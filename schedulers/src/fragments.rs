@@ -167,6 +167,15 @@ impl Fragments {
         by_reason.iter().sum()
     }
 
+    /// The amounts of cpu that usual tasks ask for, ascending, each once: [`Fragments::of`] goes by how many of them a
+    /// node has enough for.
+    pub(crate) fn cpus(&self) -> Vec<u64> {
+        let mut cpus: Vec<u64> = self.0.iter().map(|it| it.cpu).collect();
+        cpus.sort_unstable();
+        cpus.dedup();
+        cpus
+    }
+
     /// As [`Fragments::of`], of a node as it is.
     pub fn of_node(&self, node: NodeId, nodes: &Nodes) -> f64 {
         let mut devices = Vec::new();
